@@ -1,0 +1,84 @@
+# `make` alone lists the targets. Everything runs in .venv, made from the hash-pinned requirements.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+LOCKS := requirements.txt requirements-train.txt requirements-dev.txt
+
+.PHONY: help
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/installed ## Make .venv with everything in it
+
+$(VENV)/installed: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clv needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make setup PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.PHONY: run
+run: setup ## Train on generated data where there is no model yet, then serve on port 8080
+	$(BIN)/clv models champion --quiet || $(MAKE) --no-print-directory train
+	$(BIN)/clv serve
+
+.PHONY: train
+train: setup ## Train (DATA=path or URL; without it, on generated passengers)
+	$(if $(DATA),,$(BIN)/clv sample-data --if-missing)
+	$(BIN)/clv train $(if $(DATA),--data "$(DATA)")
+
+.PHONY: test
+test: setup ## All tests
+	$(BIN)/pytest -m "not acceptance" $(ARGS)
+
+.PHONY: acceptance
+acceptance: setup ## The slow promises: full training on real data, the container image
+	$(BIN)/pytest -m acceptance $(ARGS)
+
+.PHONY: check
+check: setup ## Lint, types, import rules, pinned requirements, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/lock.py --check
+	$(BIN)/python tools/reference.py --check
+
+.PHONY: format
+format: setup ## Let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: setup ## Pin the requirements anew after a change of pyproject.toml
+	$(BIN)/python tools/lock.py
+
+.PHONY: docs
+docs: setup ## Write the generated reference (commands, settings, HTTP)
+	$(BIN)/python tools/reference.py
+
+.PHONY: bench
+bench: setup ## Measure, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+.PHONY: docker-train
+docker-train: ## Train in a container, on DATA inside the volume or on generated passengers
+	docker compose run --rm --build train
+
+.PHONY: docker-run
+docker-run: ## Serve from a container on port 8080
+	docker compose up --build app
+
+.PHONY: docker-test
+docker-test: ## Run the tests in a container
+	docker compose run --rm --build test
+
+.PHONY: clean
+clean: ## Remove .venv and caches; never data or models
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -1,0 +1,200 @@
+"""The contract of the data: windows, columns, ranges, and what an activity may not say.
+
+An activity table has one row a customer. For the default window its columns are `id`,
+`recency_7`, `frequency_7`, `monetary_value_7` and, where the outcome is known,
+`monetary_value_30`; for another window the numbers follow. The HTTP interface says `monetary_7`
+and `monetary_30` for short, and tables may, too.
+
+`recency_7` is the *day* of the last ride in the observation window, counted from registration:
+1 is the day of registration, 7 the last observed day, so high is recent. It is not the recency of
+the BTYD literature. A customer without a ride has zeros.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "CONTRADICTIONS",
+    "FEATURES",
+    "FREQUENCY",
+    "MAX_FREQUENCY",
+    "MAX_MONETARY",
+    "MONETARY",
+    "RECENCY",
+    "Activity",
+    "Column",
+    "Contradiction",
+    "Floats",
+    "Window",
+]
+
+Floats = NDArray[np.float64]
+
+#: Order of the features in every matrix and graph.
+FEATURES = ("recency", "frequency", "monetary")
+RECENCY, FREQUENCY, MONETARY = range(3)
+
+# Far beyond any passenger, near enough to catch an id or a timestamp in the wrong column.
+MAX_FREQUENCY = 10_000
+MAX_MONETARY = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: the names it may have, and the values it may hold.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The name in tables first, then other names that are understood.
+    low, high : float
+        Smallest and largest valid value, both valid.
+    whole : bool
+        Whether only whole numbers are valid.
+    meaning : str
+        What a value says, with its unit; shown in error messages.
+    """
+
+    names: tuple[str, ...]
+    low: float
+    high: float
+    whole: bool
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        """The name in tables."""
+        return self.names[0]
+
+    @property
+    def expected(self) -> str:
+        """The valid values, in words."""
+        kind = "a whole number" if self.whole else "a number"
+        return f"{kind} from {self.low:,.0f} to {self.high:,.0f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Days after registration that are observed, and days until the outcome is known."""
+
+    observation_days: int = 7
+    horizon_days: int = 30
+
+    def __post_init__(self) -> None:
+        if not 0 < self.observation_days < self.horizon_days:
+            raise ValueError(
+                f"observation_days={self.observation_days}, horizon_days={self.horizon_days}: "
+                "expected 0 < observation_days < horizon_days."
+            )
+
+    @property
+    def features(self) -> tuple[Column, Column, Column]:
+        """The three feature columns, in the order of `FEATURES`."""
+        days = self.observation_days
+        return (
+            Column(
+                (f"recency_{days}",), 0, days, True, "day of the last ride, counted from registration"
+            ),
+            Column(
+                (f"frequency_{days}",), 0, MAX_FREQUENCY, True, f"rides in the first {days} days"
+            ),
+            Column(
+                (f"monetary_value_{days}", f"monetary_{days}"),
+                0,
+                MAX_MONETARY,
+                False,
+                f"money spent in the first {days} days",
+            ),
+        )
+
+    @property
+    def outcome(self) -> Column:
+        """Money spent from registration to the horizon; it contains the observation window."""
+        days = self.horizon_days
+        return Column(
+            (f"monetary_value_{days}", f"monetary_{days}"),
+            0,
+            MAX_MONETARY,
+            False,
+            f"money spent in the first {days} days",
+        )
+
+    @property
+    def prediction(self) -> str:
+        """Name of the predicted outcome."""
+        return f"monetary_{self.horizon_days}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Values that are valid each but cannot stand in one row.
+
+    `holds(recency, frequency, monetary)` takes scalars or arrays alike.
+    """
+
+    code: str
+    says: str
+    holds: Callable[[Any, Any, Any], Any]
+
+
+CONTRADICTIONS = (
+    Contradiction(
+        "recency-without-rides",
+        "no ride was counted, yet there is a day of the last ride",
+        lambda recency, frequency, monetary: (frequency == 0) & (recency > 0),
+    ),
+    Contradiction(
+        "money-without-rides",
+        "no ride was counted, yet money was spent",
+        lambda recency, frequency, monetary: (frequency == 0) & (monetary > 0),
+    ),
+    Contradiction(
+        "rides-without-recency",
+        "rides were counted, yet the day of the last ride is 0; a ride on the first day is day 1",
+        lambda recency, frequency, monetary: (frequency > 0) & (recency == 0),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What customers did in the observation window; valid once built by `clv.data` or the service.
+
+    Attributes
+    ----------
+    recency, frequency, monetary : array of shape (n,), float64
+        Day of the last ride (0 where there was none), rides, money in currency units.
+    """
+
+    recency: Floats
+    frequency: Floats
+    monetary: Floats
+
+    @classmethod
+    def of(cls, recency: ArrayLike, frequency: ArrayLike, monetary: ArrayLike) -> Self:
+        """Build from anything that NumPy takes for three columns of one length."""
+        columns = [
+            np.atleast_1d(np.asarray(column, dtype=np.float64))
+            for column in (recency, frequency, monetary)
+        ]
+        if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
+            raise ValueError(
+                f"Columns of shapes {[column.shape for column in columns]}: "
+                "expected three of one length."
+            )
+        return cls(*columns)
+
+    def __len__(self) -> int:
+        return len(self.recency)
+
+    def __getitem__(self, rows: Any) -> "Activity":
+        """The given rows, by slice, mask or indices."""
+        return Activity(self.recency[rows], self.frequency[rows], self.monetary[rows])
+
+    def matrix(self) -> Floats:
+        """Features of shape (n, 3), columns in the order of `FEATURES`."""
+        return np.column_stack((self.recency, self.frequency, self.monetary))

@@ -1,0 +1,89 @@
+"""Every setting, and the only place that reads the environment."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from clv.errors import UsageError
+
+__all__ = ["Settings", "load_settings"]
+
+
+class Settings(BaseSettings):
+    """What can be set from outside, by environment variable. Frozen once read."""
+
+    model_config = SettingsConfigDict(env_prefix="CLV_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default=Path("var"),
+        description="Folder of everything that is kept: registry, artefacts, databases, sample data.",
+    )
+    database_url: str = Field(
+        default="",
+        description="SQLAlchemy URL of the tracking database. Default: `tracking.sqlite` in `CLV_HOME`.",
+    )
+    mlflow_tracking_uri: str = Field(
+        default="",
+        validation_alias=AliasChoices("MLFLOW_TRACKING_URI"),
+        description="MLflow server or database of the registry. Default: `mlflow.sqlite` in `CLV_HOME`.",
+    )
+    model_name: str = Field(
+        default="clv",
+        min_length=1,
+        description="Name of the registered model; two products can share one MLflow server.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the service binds to.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port that the service binds to.")
+    workers: int = Field(default=1, ge=1, le=64, description="Server processes.")
+    poll_interval_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="Seconds between two looks at the registry for a new champion.",
+    )
+    tracking_queue_rows: int = Field(
+        default=20_000,
+        ge=1,
+        description="Rows that may wait to be tracked; beyond that the service answers 503.",
+    )
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="DEBUG, INFO, WARNING or ERROR.",
+    )
+
+    @cached_property
+    def root(self) -> Path:
+        """`home` as an absolute path, so that what is stored does not depend on the folder."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def tracking_url(self) -> str:
+        """SQLAlchemy URL of the tracking database."""
+        return self.database_url or f"sqlite:///{self.root / 'tracking.sqlite'}"
+
+    @property
+    def registry_uri(self) -> str:
+        """Where MLflow keeps runs and versions."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.root / 'mlflow.sqlite'}"
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises
+    ------
+    UsageError
+        Where a variable cannot be used; names it, its value and what was expected.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        name = name if name.isupper() else f"CLV_{name.upper()}"
+        raise UsageError(
+            f"{name} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}. "
+            "Correct the variable or unset it."
+        ) from error
