@@ -1,0 +1,25 @@
+"""What is served: ONNX graphs and a manifest, and the one path for a prediction.
+
+A bundle is a folder:
+
+    manifest.json    what it is, what it was learnt from, checksums, golden rows
+    serving.onnx     the champion, fitted on all rows; every prediction comes from it
+    holdout.onnx     the same recipe fitted on the training rows only; it is never served. It is
+                     what a later challenger is compared with, on rows that neither has seen
+"""
+
+from clv.bundle.manifest import DataSummary, GoldenRow, Histogram, Manifest
+from clv.bundle.predictor import Prediction, Predictions, Predictor, to_cents
+from clv.bundle.write import write_bundle
+
+__all__ = [
+    "DataSummary",
+    "GoldenRow",
+    "Histogram",
+    "Manifest",
+    "Prediction",
+    "Predictions",
+    "Predictor",
+    "to_cents",
+    "write_bundle",
+]

@@ -1,0 +1,11 @@
+"""From a history to a released model: split, search, choose, test once, refit, release.
+
+The test rows are split off before anything is looked at. Candidates are searched and the champion
+is chosen by cross-validation on the training rows alone; only then is it scored on the test rows.
+"""
+
+from clv.training.pipeline import TrainingResult, train
+from clv.training.progress import Progress, Silent
+from clv.training.release import Release, release
+
+__all__ = ["Progress", "Release", "Silent", "TrainingResult", "release", "train"]

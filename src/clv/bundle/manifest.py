@@ -1,0 +1,126 @@
+"""The manifest: everything about a bundle that is not a graph. JSON, strict, versioned."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from clv.errors import BundleError
+from clv.schema import Floats, Window
+
+__all__ = [
+    "FORMAT",
+    "GRAPHS",
+    "MANIFEST",
+    "DataSummary",
+    "GoldenRow",
+    "Histogram",
+    "Manifest",
+    "Role",
+    "sha256_of",
+]
+
+MANIFEST = "manifest.json"
+Role = Literal["serving", "holdout"]
+GRAPHS: dict[Role, str] = {"serving": "serving.onnx", "holdout": "holdout.onnx"}
+
+#: Raised by one when a reader of the older format would misunderstand the newer.
+FORMAT = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class GoldenRow(_Part):
+    """A made-up passenger and what the original model said; checked at every load."""
+
+    recency: float
+    frequency: float
+    monetary: float
+    expected_increment: float
+
+
+class Histogram(_Part):
+    """How a quantity was distributed in training; the reference for drift.
+
+    `shares[i]` is the share of values in (`edges[i-1]`, `edges[i]`]; the first and last bins are
+    open, so there is one share more than there are edges.
+    """
+
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Floats, bins: int = 10) -> Self:
+        """Cut at the quantiles of `values`, fewer bins where values are tied."""
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
+        counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+        return cls(edges=tuple(edges.tolist()), shares=tuple((counts / len(values)).tolist()))
+
+
+class DataSummary(_Part):
+    """What was learnt from, and how it was split; enough to know rows that were not seen."""
+
+    source: str
+    rows: int
+    fingerprint: str
+    split_seed: int
+    test_share: float
+    mean_observed: float
+    mean_outcome: float
+    share_returning: float
+
+
+class Manifest(_Part):
+    """What a prediction needs beyond the trees, and where the model comes from."""
+
+    format: Literal[1] = FORMAT
+    model: str
+    target: Literal["increment", "total"]
+    features: tuple[str, str, str]
+    observation_days: int
+    horizon_days: int
+    created_at: AwareDatetime
+    parameters: dict[str, JsonValue]
+    metrics: dict[str, float]
+    data: DataSummary
+    reference: dict[str, Histogram]
+    golden: tuple[GoldenRow, ...]
+    versions: dict[str, str]
+    files: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def window(self) -> Window:
+        """The window that the model was trained for."""
+        return Window(self.observation_days, self.horizon_days)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read and check the manifest of a bundle.
+
+        Raises
+        ------
+        BundleError
+            Where it is missing, unreadable or of a format that this version does not know.
+        """
+        path = folder / MANIFEST
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise BundleError(f"'{path}' cannot be read: {error.strerror}.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise BundleError(
+                f"'{path}' is no manifest of format {FORMAT}: {where}: {first['msg']}. "
+                "Train again, or use the version of clv that wrote it."
+            ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

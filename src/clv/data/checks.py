@@ -1,0 +1,292 @@
+"""Read a history (activity with known outcomes) and say what is wrong with it before training.
+
+A finding is *fatal* (training stops), *left out* (these rows are not used) or *kept* (used as they
+are, and why that is right). Nothing is dropped silently: every row that is read is either used or
+counted in a finding with examples.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from clv.data.conform import ColumnNames, Mask, Problem, conform, find_columns
+from clv.data.sources import Source
+from clv.errors import DataError
+from clv.schema import FEATURES, Activity, Floats, Window
+
+__all__ = ["MIN_ROWS", "Finding", "History", "read_history"]
+
+#: Below this, five folds hold too few returning customers to tell any two models apart.
+MIN_ROWS = 200
+# A table of which most rows are unusable is the wrong table, or one that was read wrongly.
+_MAX_SHARE_LEFT_OUT = 0.5
+_EXAMPLES = 3
+
+Severity = Literal["fatal", "left out", "kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is odd about the data, how often, where, and what is done about it."""
+
+    severity: Severity
+    code: str
+    column: str
+    rows: int
+    says: str
+    action: str
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        shown = f" For example {'; '.join(self.examples)}." if self.examples else ""
+        return f"{self.column}: {self.says} ({self.rows:,} rows).{shown} {self.action}"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Customers whose outcome is known: what a model learns from.
+
+    Attributes
+    ----------
+    ids : array of shape (n,), str
+        One of each.
+    activity : Activity of length n
+    outcome : array of shape (n,), currency units
+        Money spent from registration to the horizon, the observation window included.
+    window : Window
+    source : str
+        Where it was read, without a password.
+    rows_read : int
+        Rows of the source, those left out included.
+    findings : tuple of Finding
+    """
+
+    ids: np.ndarray
+    activity: Activity
+    outcome: Floats
+    window: Window
+    source: str
+    rows_read: int
+    findings: tuple[Finding, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.activity)
+
+    def __getitem__(self, rows: Mask) -> "History":
+        return History(
+            self.ids[rows],
+            self.activity[rows],
+            self.outcome[rows],
+            self.window,
+            self.source,
+            self.rows_read,
+            self.findings,
+        )
+
+    @property
+    def increment(self) -> Floats:
+        """Money still to come after the observation window, shape (n,), never negative."""
+        return np.maximum(self.outcome - self.activity.monetary, 0.0)
+
+    def fingerprint(self) -> str:
+        """sha256 of what is learnt from; the same rows in the same order give the same one."""
+        digest = hashlib.sha256()
+        digest.update(self.activity.matrix().tobytes())
+        digest.update(self.outcome.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass
+class _Tally:
+    """Counts and first examples of each problem over all batches."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    says: dict[tuple[str, str], str] = field(default_factory=dict)
+    examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def add(self, problem: Problem, first_row: int) -> None:
+        key = (problem.code, problem.column)
+        self.counts[key] += int(problem.rows.sum())
+        self.says[key] = problem.says
+        shown = self.examples.setdefault(key, [])
+        for row in np.flatnonzero(problem.rows)[: _EXAMPLES - len(shown)]:
+            value = problem.values[row]
+            what = value if problem.column.count(",") else repr(value)
+            shown.append(f"row {first_row + row + 1:,} holds {'nothing' if value is None else what}")
+
+    def findings(self) -> Iterator[Finding]:
+        for (code, column), count in self.counts.items():
+            key = (code, column)
+            yield Finding(
+                "left out",
+                code,
+                column,
+                count,
+                self.says[key],
+                "These rows are not used.",
+                tuple(self.examples[key]),
+            )
+
+
+def read_history(source: Source, window: Window) -> History:
+    """Read all rows with their outcomes, check them, and keep the usable ones.
+
+    Raises
+    ------
+    DataError
+        Where a column is missing, there are too few usable rows, or nothing can be learnt from
+        them; the message holds every fatal finding.
+    """
+    names = find_columns(source.name, source.columns, window, need_outcome=True)
+    tally, parts, rows_read = _Tally(), [], 0
+    for batch in source.batches(names.all()):
+        conformed = conform(batch, names, window)
+        for problem in conformed.problems:
+            tally.add(problem, rows_read)
+        rows_read += batch.num_rows
+        keep = conformed.usable
+        assert conformed.outcome is not None  # noqa: S101 - need_outcome=True above
+        parts.append(
+            (
+                np.asarray(conformed.ids.cast(pa.string()).to_pylist(), dtype=object)[keep],
+                conformed.activity.matrix()[keep],
+                conformed.outcome[keep],
+            )
+        )
+    if rows_read == 0:
+        raise DataError(f"'{source.name}' holds no rows. Training needs at least {MIN_ROWS}.")
+    history = History(
+        np.concatenate([ids for ids, _, _ in parts]),
+        Activity(*np.concatenate([matrix for _, matrix, _ in parts]).T.copy()),
+        np.concatenate([outcome for _, _, outcome in parts]),
+        window,
+        source.name,
+        rows_read,
+    )
+    keep, duplicates = _without_duplicates(history, names)
+    history = history[keep]
+    findings = [*tally.findings(), *duplicates, *_whole_table(history, names)]
+    _stop_where_fatal(source.name, findings)
+    order = {"fatal": 0, "left out": 1, "kept": 2}
+    return History(
+        history.ids,
+        history.activity,
+        history.outcome,
+        window,
+        source.name,
+        rows_read,
+        tuple(sorted(findings, key=lambda finding: order[finding.severity])),
+    )
+
+
+def _without_duplicates(history: History, names: ColumnNames) -> tuple[Mask, list[Finding]]:
+    """Keep the first of identical rows; where rows of one id differ, none can be believed."""
+    rows = np.column_stack((history.activity.matrix(), history.outcome))
+    _, first, group, counts = np.unique(
+        history.ids.astype(str), return_index=True, return_inverse=True, return_counts=True
+    )
+    repeated = counts[group] > 1
+    differs = (rows != rows[first[group]]).any(axis=1)
+    conflicting = np.isin(group, group[differs])
+    is_first = np.zeros(len(rows), dtype=bool)
+    is_first[first] = True
+    copies = repeated & ~conflicting & ~is_first
+    findings = []
+    for code, mask, says, action in (
+        (
+            "duplicate",
+            copies,
+            "the same row again",
+            "The first of each is used, the copies are not.",
+        ),
+        (
+            "conflicting-duplicate",
+            conflicting,
+            "rows of one id that say different things",
+            "None of them is used; keep one row an id.",
+        ),
+    ):
+        if mask.any():
+            examples = tuple(f"id {name}" for name in dict.fromkeys(history.ids[mask][:50]))
+            findings.append(
+                Finding(
+                    "left out", code, names.id, int(mask.sum()), says, action, examples[:_EXAMPLES]
+                )
+            )
+    return ~(copies | conflicting), findings
+
+
+def _whole_table(history: History, names: ColumnNames) -> Iterable[Finding]:
+    """Findings that need all usable rows at once."""
+    used = len(history)
+    if used < MIN_ROWS:
+        yield Finding(
+            "fatal",
+            "too-few-rows",
+            "all columns",
+            used,
+            f"{used:,} of {history.rows_read:,} rows can be used",
+            f"Training needs at least {MIN_ROWS}; give a longer history.",
+        )
+        return
+    if used < history.rows_read * (1 - _MAX_SHARE_LEFT_OUT):
+        yield Finding(
+            "fatal",
+            "mostly-unusable",
+            "all columns",
+            history.rows_read - used,
+            f"only {used:,} of {history.rows_read:,} rows can be used",
+            "Correct the table, or give the right one with --data and --table.",
+        )
+    outcome = str(names.outcome)
+    if np.ptp(history.outcome) == 0 or not history.increment.any():
+        yield Finding(
+            "fatal",
+            "constant-outcome",
+            outcome,
+            used,
+            "every customer has the same outcome"
+            if np.ptp(history.outcome) == 0
+            else "nobody spent anything after the observation window",
+            "There is nothing to learn; give customers whose horizon has passed.",
+        )
+    for feature, name in zip(FEATURES, names.features, strict=True):
+        values = getattr(history.activity, feature)
+        if np.ptp(values) == 0:
+            yield Finding(
+                "kept",
+                "constant",
+                name,
+                used,
+                f"every value is {values[0]:g}, so it tells customers not apart",
+                "The model learns from the other columns.",
+            )
+    below = history.outcome < history.activity.monetary
+    if below.any():
+        yield Finding(
+            "kept",
+            "outcome-below-spend",
+            outcome,
+            int(below.sum()),
+            "less money by the horizon than in the observation window, as after a refund",
+            "Kept as they are; the spend still to come counts as 0.",
+            tuple(
+                f"id {history.ids[row]}: {history.outcome[row]:g} after "
+                f"{history.activity.monetary[row]:g}"
+                for row in np.flatnonzero(below)[:_EXAMPLES]
+            ),
+        )
+
+
+def _stop_where_fatal(name: str, findings: list[Finding]) -> None:
+    fatal = [finding for finding in findings if finding.severity == "fatal"]
+    if fatal:
+        causes = [finding for finding in findings if finding.severity == "left out"]
+        raise DataError(
+            f"'{name}' cannot be trained on. " + " ".join(str(finding) for finding in fatal + causes)
+        )

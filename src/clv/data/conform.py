@@ -1,0 +1,201 @@
+"""From Arrow batches to `Activity`: find the columns, read the numbers, point at what is wrong.
+
+The same rules hold for training and for scoring; what follows from a broken rule (leave the row
+out, or stop) is decided by the caller.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from clv.data.sources import nearest
+from clv.errors import DataError
+from clv.schema import CONTRADICTIONS, FREQUENCY, MONETARY, RECENCY, Activity, Column, Floats, Window
+
+__all__ = ["ID", "ColumnNames", "Conformed", "Problem", "conform", "find_columns"]
+
+ID = "id"
+_ID_NAMES = (ID, "passenger_id", "customer_id")
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNames:
+    """How the columns that are needed are called in one source."""
+
+    id: str
+    features: tuple[str, ...]
+    outcome: str | None
+
+    def all(self) -> list[str]:
+        """Every name once, to select by."""
+        return [self.id, *self.features, *([self.outcome] if self.outcome else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Rows that break one rule.
+
+    Attributes
+    ----------
+    code : str
+        Names the rule; stable, for machines.
+    column : str
+        The column at fault, or several joined by a comma.
+    says : str
+        What is wrong and what was expected.
+    rows : array of shape (n,), bool
+        Which rows of the batch.
+    values : array of shape (n,), object
+        What stands there, for examples.
+    """
+
+    code: str
+    column: str
+    says: str
+    rows: Mask
+    values: NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Conformed:
+    """One batch as numbers; rows with problems hold NaN where nothing could be read."""
+
+    ids: pa.Array
+    activity: Activity
+    outcome: Floats | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def usable(self) -> Mask:
+        """Rows without any problem."""
+        bad = np.zeros(len(self.activity), dtype=bool)
+        for problem in self.problems:
+            bad |= problem.rows
+        return ~bad
+
+
+def find_columns(
+    name: str, available: Sequence[str], window: Window, *, need_outcome: bool
+) -> ColumnNames:
+    """Match what a source has with what is needed.
+
+    Raises
+    ------
+    DataError
+        Where a column is missing; names it, its meaning and the nearest one there is.
+    """
+
+    def find(names: tuple[str, ...], meaning: str) -> str:
+        for candidate in names:
+            if candidate in available:
+                return candidate
+        raise DataError(
+            f"Column '{names[0]}' ({meaning}) is missing from '{name}'; columns there: "
+            f"{', '.join(available) or 'none'}.{nearest(names[0], available)} "
+            "Rename the column or make a view that does."
+        )
+
+    return ColumnNames(
+        id=find(_ID_NAMES, "identifies the customer"),
+        features=tuple(find(column.names, column.meaning) for column in window.features),
+        outcome=find(window.outcome.names, window.outcome.meaning) if need_outcome else None,
+    )
+
+
+def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Conformed:
+    """Read one batch by the contract in `clv.schema`; every broken rule becomes a `Problem`."""
+    ids = batch.column(names.id)
+    problems = [
+        _problem("null", names.id, "no id, so the row belongs to nobody", pc.is_null(ids), ids)
+    ]
+    columns = list(zip(names.features, window.features, strict=True))
+    if names.outcome:
+        columns.append((names.outcome, window.outcome))
+    numbers = []
+    for name, column in columns:
+        values, found = _numbers(batch.column(name), name, column)
+        numbers.append(values)
+        problems += found
+    activity = Activity.of(*numbers[:3])
+    problems += _contradictions(activity, names.features)
+    return Conformed(
+        ids=ids,
+        activity=activity,
+        outcome=numbers[3] if names.outcome else None,
+        problems=tuple(problem for problem in problems if problem.rows.any()),
+    )
+
+
+def _numbers(array: pa.Array, name: str, column: Column) -> tuple[Floats, list[Problem]]:
+    """One column as float64 with what is wrong in it."""
+    values, unreadable = _to_float(array)
+    empty = np.asarray(pc.is_null(array), dtype=bool)
+    finite = np.isfinite(values)
+    present = ~empty & ~unreadable
+    rules = [
+        ("null", "empty", empty),
+        ("not-a-number", "not a number", unreadable),
+        ("non-finite", "not finite", present & ~finite),
+        ("negative", "negative", finite & (values < column.low)),
+        ("too-large", "too large", finite & (values > column.high)),
+    ]
+    if column.whole:
+        fraction = np.zeros(len(values), dtype=bool)
+        np.not_equal(values, np.floor(values), out=fraction, where=finite)
+        rules.append(("fraction", "not whole", fraction))
+    return values, [
+        _problem(code, name, f"{says}; expected {column.expected} ({column.meaning})", rows, array)
+        for code, says, rows in rules
+    ]
+
+
+def _to_float(array: pa.Array) -> tuple[Floats, Mask]:
+    """Values as float64 (NaN where there are none), and which of them are no numbers."""
+    unreadable = np.zeros(len(array), dtype=bool)
+    if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type):
+        return np.full(len(array), np.nan), np.asarray(pc.is_valid(array), dtype=bool)
+    try:
+        # safe=False: integers beyond 2**53 lose digits here, and are far out of range anyway.
+        cast = pc.cast(array, pa.float64(), safe=False)
+        return np.array(cast.to_numpy(zero_copy_only=False), dtype=np.float64), unreadable
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        values = np.full(len(array), np.nan)
+        for row, value in enumerate(array.to_pylist()):
+            if value is None:
+                continue
+            try:
+                values[row] = float(value)
+            except (TypeError, ValueError):
+                unreadable[row] = True
+        return values, unreadable
+
+
+def _contradictions(activity: Activity, names: Sequence[str]) -> list[Problem]:
+    shown = np.empty(len(activity), dtype=object)
+    problems = []
+    for contradiction in CONTRADICTIONS:
+        rows = contradiction.holds(activity.recency, activity.frequency, activity.monetary)
+        for row in np.flatnonzero(rows)[:10]:
+            shown[row] = (
+                f"{names[RECENCY]}={activity.recency[row]:g}, "
+                f"{names[FREQUENCY]}={activity.frequency[row]:g}, "
+                f"{names[MONETARY]}={activity.monetary[row]:g}"
+            )
+        problems.append(
+            Problem(contradiction.code, ", ".join(names), contradiction.says, rows, shown)
+        )
+    return problems
+
+
+def _problem(code: str, column: str, says: str, rows: Mask, array: pa.Array) -> Problem:
+    mask = np.asarray(rows, dtype=bool)
+    values = np.empty(len(mask), dtype=object)
+    for row in np.flatnonzero(mask)[:10]:  # examples, not a list of all
+        values[row] = array[int(row)].as_py()
+    return Problem(code, column, says, mask, values)

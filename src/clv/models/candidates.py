@@ -1,0 +1,135 @@
+"""The candidates: what may become champion, with the grid that is searched for each.
+
+They stand from simplest to most complex; among candidates that cannot be told apart the earlier
+one is preferred. Those on the total are as the published system had them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression, Ridge
+
+from clv.models.estimators import (
+    HurdleRegressor,
+    IncrementRegressor,
+    MeanRegressor,
+    PersistenceRegressor,
+)
+
+__all__ = ["AVERAGE", "AVERAGED", "MEAN", "PERSISTENCE", "PUBLISHED", "Candidate", "candidates"]
+
+MEAN = "mean"
+PERSISTENCE = "month = week"
+PUBLISHED = "forest (published)"
+AVERAGE = "average of the best"
+#: How many of the best candidates on the increment the average is made of.
+AVERAGED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An estimator and what is searched for it.
+
+    Attributes
+    ----------
+    name : str
+    estimator : estimator
+        Unfitted; predicts the total spend by the horizon.
+    on : {'total', 'increment'}
+        Which of the two it learns.
+    grid : mapping of parameter name to values
+        For `GridSearchCV`; empty where there is nothing to search.
+    """
+
+    name: str
+    estimator: Any
+    on: Literal["total", "increment"]
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+# The expected increment never falls as recency or monetary rises; the search decides whether
+# frequency is held to the same (at equal money, more rides mean cheaper ones).
+_MONOTONE = ((1, 0, 1), (1, 1, 1))
+
+
+def candidates(seed: int) -> tuple[Candidate, ...]:
+    """Every candidate but the average, from simplest to most complex."""
+    return (
+        Candidate(MEAN, MeanRegressor(), "total"),
+        Candidate(PERSISTENCE, PersistenceRegressor(), "increment"),
+        Candidate("linear", LinearRegression(), "total", {"fit_intercept": [True, False]}),
+        Candidate(
+            "ridge", Ridge(), "total", {"alpha": [0.1, 1.0, 10.0], "fit_intercept": [True, False]}
+        ),
+        Candidate(
+            "boosting",
+            IncrementRegressor(_boosted(seed, objective="regression")),
+            "increment",
+            _boosting_grid("regressor__"),
+        ),
+        Candidate(
+            "boosting, Tweedie",
+            IncrementRegressor(_boosted(seed, objective="tweedie", tweedie_variance_power=1.5)),
+            "increment",
+            _boosting_grid("regressor__"),
+        ),
+        Candidate(
+            "hurdle",
+            IncrementRegressor(
+                HurdleRegressor(_boosted(seed, LGBMClassifier), _boosted(seed, objective="gamma"))
+            ),
+            "increment",
+            {
+                "regressor__classifier__num_leaves": [7, 15],
+                "regressor__regressor__num_leaves": [4, 7],
+                "regressor__regressor__objective": ["regression", "gamma"],
+            },
+        ),
+        Candidate(
+            PUBLISHED,
+            RandomForestRegressor(random_state=seed),
+            "total",
+            {
+                "n_estimators": [50, 100, 200],
+                "max_depth": [None, 5, 10],
+                "min_samples_split": [2, 5],
+            },
+        ),
+        Candidate(
+            "forest",
+            IncrementRegressor(
+                RandomForestRegressor(n_estimators=200, monotonic_cst=[1, 0, 1], random_state=seed)
+            ),
+            "increment",
+            {"regressor__max_depth": [7, 9], "regressor__min_samples_leaf": [20, 40, 80]},
+        ),
+    )
+
+
+def _boosted(seed: int, kind: type = LGBMRegressor, **parameters: Any) -> Any:
+    """Boosted trees that give the same answer at every run, on one thread."""
+    return kind(
+        n_estimators=100,
+        learning_rate=0.05,
+        num_leaves=7,
+        min_child_samples=50,
+        monotone_constraints=_MONOTONE[0],
+        random_state=seed,
+        deterministic=True,
+        force_row_wise=True,
+        n_jobs=1,
+        verbose=-1,
+        **parameters,
+    )
+
+
+def _boosting_grid(prefix: str) -> dict[str, list[Any]]:
+    return {
+        f"{prefix}num_leaves": [7, 15],
+        f"{prefix}min_child_samples": [50, 200],
+        f"{prefix}n_estimators": [100, 200],
+        f"{prefix}monotone_constraints": list(_MONOTONE),
+    }

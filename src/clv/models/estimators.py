@@ -1,0 +1,152 @@
+r"""The estimators that scikit-learn does not have.
+
+`X` has shape (n, 3): recency, frequency, monetary, as in `clv.schema.FEATURES`. Everything predicts
+the *total* spend by the horizon unless it says increment.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from clv.schema import MONETARY, Floats
+
+__all__ = [
+    "AverageRegressor",
+    "HurdleRegressor",
+    "IncrementRegressor",
+    "MeanRegressor",
+    "PersistenceRegressor",
+]
+
+
+class _Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Validation shared by all: three finite columns, as many outcomes as rows."""
+
+    def _check_fit(self, X: Any, y: Any) -> tuple[Floats, Floats]:
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        return X, np.asarray(y, dtype=np.float64)
+
+    def _check_predict(self, X: Any) -> Floats:
+        check_is_fitted(self)
+        return np.asarray(validate_data(self, X, dtype=np.float64, reset=False))
+
+
+class MeanRegressor(_Regressor):
+    """Baseline: everybody spends what the average customer spent."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn `mean_`."""
+        _, y = self._check_fit(X, y)
+        self.mean_ = float(y.mean())
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """The mean, for each row."""
+        return np.full(len(self._check_predict(X)), self.mean_)
+
+
+class PersistenceRegressor(_Regressor):
+    """Baseline: nobody spends anything more; the month equals the week."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn nothing."""
+        self._check_fit(X, y)
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """What was spent already."""
+        return self._check_predict(X)[:, MONETARY].copy()
+
+
+class IncrementRegressor(_Regressor):
+    r"""Expected spend by the horizon, as what is spent already plus what is still to come.
+
+    .. math:: \hat y = m + \max(\hat g(r, f, m), 0), \qquad g = \mathbb{E}[\max(y - m, 0)]
+
+    Most customers never return, so the total is mostly known; modelling only the unknown part
+    lowers the error more than any choice of loss (docs/decisions/0003-model-the-increment.md).
+
+    Parameters
+    ----------
+    regressor : estimator
+        Learns the increment, in currency units.
+    """
+
+    def __init__(self, regressor: Any) -> None:
+        self.regressor = regressor
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn `regressor_` from the spend that was still to come, refunds counted as none."""
+        X, y = self._check_fit(X, y)
+        self.regressor_ = clone(self.regressor).fit(X, np.maximum(y - X[:, MONETARY], 0.0))
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """Expected total, shape (n,); never below what is spent already."""
+        X = self._check_predict(X)
+        return np.asarray(X[:, MONETARY] + np.maximum(self.regressor_.predict(X), 0.0))
+
+
+class HurdleRegressor(_Regressor):
+    r"""Expected increment of a quantity that is mostly zero: whether, times how much.
+
+    .. math:: \hat g = \hat P(g > 0) \cdot \max(\hat{\mathbb{E}}[g \mid g > 0], 0)
+
+    Source: Cragg (1971), Econometrica 39(5), the two-part model with separate parts.
+
+    Parameters
+    ----------
+    classifier : estimator with `predict_proba`
+        Whether the customer returns.
+    regressor : estimator
+        How much a customer spends who returns; learns from those only.
+    """
+
+    def __init__(self, classifier: Any, regressor: Any) -> None:
+        self.classifier = classifier
+        self.regressor = regressor
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn `classifier_` and `regressor_`; y is the increment."""
+        X, y = self._check_fit(X, y)
+        returned = y > 0
+        if not returned.any() or returned.all():
+            raise ValueError("A hurdle needs customers who returned and customers who did not.")
+        # Integers, not booleans: the ONNX converter of LightGBM refuses boolean classes.
+        self.classifier_ = clone(self.classifier).fit(X, returned.astype(np.int64))
+        self.regressor_ = clone(self.regressor).fit(X[returned], y[returned])
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """Expected increment, shape (n,)."""
+        X = self._check_predict(X)
+        probability = self.classifier_.predict_proba(X)[:, 1]
+        return np.asarray(probability * np.maximum(self.regressor_.predict(X), 0.0))
+
+
+class AverageRegressor(_Regressor):
+    """The plain mean of several regressors: their errors differ, so the mean errs less.
+
+    Parameters
+    ----------
+    regressors : sequence of estimators
+        All predict the same quantity.
+    """
+
+    def __init__(self, regressors: Sequence[Any]) -> None:
+        self.regressors = regressors
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn `regressors_`, each from all rows."""
+        X, y = self._check_fit(X, y)
+        self.regressors_ = [clone(regressor).fit(X, y) for regressor in self.regressors]
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """Mean of the predictions, shape (n,)."""
+        X = self._check_predict(X)
+        return np.asarray(np.mean([model.predict(X) for model in self.regressors_], axis=0))

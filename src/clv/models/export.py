@@ -1,0 +1,178 @@
+"""A fitted candidate as one ONNX graph, so that serving needs neither scikit-learn nor a pickle.
+
+The graph takes `activity`, float32 of shape (n, 3), and gives one column of float32: the expected
+increment or the total, as `exported_target` says. Converters write the leaves; this module joins
+them with the few operations that our estimators add.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from lightgbm import LGBMClassifier, LGBMRegressor
+from onnx import TensorProto, helper
+from onnxmltools import convert_lightgbm
+from onnxmltools.convert.common.data_types import FloatTensorType as LightGBMFloats
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression, Ridge
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+
+from clv.models.estimators import (
+    AverageRegressor,
+    HurdleRegressor,
+    IncrementRegressor,
+    MeanRegressor,
+    PersistenceRegressor,
+)
+
+__all__ = ["INPUT", "export", "exported_target"]
+
+INPUT = "activity"
+_OUTPUT = "expected"
+# The newest opset that both converters know.
+_OPSETS = {"": 15, "ai.onnx.ml": 3}
+
+Target = Literal["increment", "total"]
+
+
+def exported_target(estimator: Any) -> Target:
+    """What the graph of this estimator gives."""
+    if isinstance(estimator, AverageRegressor):
+        targets = {exported_target(member) for member in estimator.regressors_}
+        return "increment" if targets == {"increment"} else "total"
+    return (
+        "increment" if isinstance(estimator, IncrementRegressor | PersistenceRegressor) else "total"
+    )
+
+
+def export(estimator: Any) -> bytes:
+    """The graph of a fitted candidate, checked and serialised.
+
+    Raises
+    ------
+    TypeError
+        Where nobody has written how to export this kind of estimator.
+    """
+    builder = _Builder()
+    last = builder.add(estimator)
+    builder.node("Identity", [last], output=_OUTPUT)
+    graph = helper.make_graph(
+        builder.nodes,
+        "clv",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, 3])],
+        [helper.make_tensor_value_info(_OUTPUT, TensorProto.FLOAT, [None, 1])],
+        builder.constants,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid(domain, n) for domain, n in _OPSETS.items()],
+        producer_name="clv",
+    )
+    model.ir_version = 8  # as old as the operators allow, so that older runtimes can load it
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+class _Builder:
+    """Collects nodes; every method that adds some returns the name of their output."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._count = 0
+
+    def add(self, estimator: Any) -> str:
+        """Append the graph of an estimator."""
+        for kind, append in _EXPORTERS.items():
+            if isinstance(estimator, kind):
+                return append(self, estimator)
+        raise TypeError(
+            f"{type(estimator).__name__} cannot be exported to ONNX; "
+            "add it to clv.models.export._EXPORTERS."
+        )
+
+    def node(self, operation: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
+        """Append one operation."""
+        output = output or self._fresh(operation)
+        domain = attributes.pop("domain", "")
+        self.nodes.append(
+            helper.make_node(operation, inputs, [output], domain=domain, **attributes)
+        )
+        return output
+
+    def constant(self, values: Any, kind: int = TensorProto.FLOAT) -> str:
+        """Append a constant tensor."""
+        array = np.asarray(values)
+        name = self._fresh("constant")
+        self.constants.append(helper.make_tensor(name, kind, array.shape, array.ravel().tolist()))
+        return name
+
+    def embed(self, model: Any, output: str) -> str:
+        """Append a converted model, its names made unique, and return the name of `output`."""
+        prefix = self._fresh("part") + "_"
+        part = onnx.compose.add_prefix(model, prefix)
+        self.nodes.append(helper.make_node("Identity", [INPUT], [part.graph.input[0].name]))
+        self.nodes.extend(part.graph.node)
+        self.constants.extend(part.graph.initializer)
+        return prefix + output
+
+    def linear(self, coefficients: Any, intercept: float) -> str:
+        """Append x . coefficients + intercept."""
+        product = self.node("MatMul", [INPUT, self.constant(np.reshape(coefficients, (3, 1)))])
+        return self.node("Add", [product, self.constant([intercept])])
+
+    def _fresh(self, name: str) -> str:
+        self._count += 1
+        return f"{name.lower()}{self._count}"
+
+
+def _average(builder: _Builder, model: AverageRegressor) -> str:
+    targets = {exported_target(member) for member in model.regressors_}
+    if len(targets) > 1:
+        raise TypeError("An average of increments and totals cannot be exported; choose one kind.")
+    return builder.node("Mean", [builder.add(member) for member in model.regressors_])
+
+
+def _increment(builder: _Builder, model: IncrementRegressor) -> str:
+    return builder.node("Relu", [builder.add(model.regressor_)])
+
+
+def _hurdle(builder: _Builder, model: HurdleRegressor) -> str:
+    both = builder.add(model.classifier_)  # probabilities of (no, yes)
+    returns = builder.node("Gather", [both, builder.constant([1], TensorProto.INT64)], axis=1)
+    amount = builder.node("Relu", [builder.add(model.regressor_)])
+    return builder.node("Mul", [returns, amount])
+
+
+def _scikit(builder: _Builder, model: Any) -> str:
+    converted = to_onnx(
+        model, initial_types=[(INPUT, FloatTensorType([None, 3]))], target_opset=_OPSETS
+    )
+    return builder.embed(converted, converted.graph.output[0].name)
+
+
+def _lightgbm(builder: _Builder, model: Any) -> str:
+    options = {"zipmap": False} if isinstance(model, LGBMClassifier) else {}
+    converted = convert_lightgbm(
+        model,
+        initial_types=[(INPUT, LightGBMFloats([None, 3]))],
+        target_opset=_OPSETS[""],
+        **options,
+    )
+    return builder.embed(converted, converted.graph.output[-1].name)
+
+
+_EXPORTERS: dict[type, Callable[[_Builder, Any], str]] = {
+    AverageRegressor: _average,
+    IncrementRegressor: _increment,
+    HurdleRegressor: _hurdle,
+    MeanRegressor: lambda builder, model: builder.linear([0, 0, 0], model.mean_),
+    PersistenceRegressor: lambda builder, _: builder.linear([0, 0, 0], 0.0),
+    LinearRegression: lambda builder, model: builder.linear(model.coef_, model.intercept_),
+    Ridge: lambda builder, model: builder.linear(model.coef_, model.intercept_),
+    RandomForestRegressor: _scikit,
+    LGBMRegressor: _lightgbm,
+    LGBMClassifier: _lightgbm,
+}

@@ -1,0 +1,177 @@
+"""Train: split first, search and choose on the training rows, test once, refit on all rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from clv.data.checks import History
+from clv.errors import DataError
+from clv.metrics import (
+    PairedDifference,
+    bias,
+    decile_mape,
+    mae,
+    mse,
+    normalised_gini,
+    paired_bootstrap,
+    paired_difference,
+    squared_errors,
+)
+from clv.models.candidates import Candidate, candidates
+from clv.schema import Floats
+from clv.training.progress import Progress, Silent
+from clv.training.search import FOLDS, Choice, Contender, choose, search
+from clv.training.split import held_out
+
+__all__ = ["Standing", "TrainingResult", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One line of the leaderboard. Errors in squared currency units, bias and MAPE as shares.
+
+    `to_champion` is this model's cross-validated error less the champion's, on the same rows;
+    `test_to_champion` the same on the test rows.
+    """
+
+    model: str
+    best_params: dict[str, Any]
+    cv_mse: float
+    cv_mse_se: float
+    to_champion: PairedDifference
+    test_mse: float
+    test_mae: float
+    test_bias: float
+    test_gini_total: float
+    test_gini_increment: float
+    test_decile_mape: float
+    test_to_champion: PairedDifference
+    fit_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a training found.
+
+    Attributes
+    ----------
+    history : History
+        What was learnt from.
+    test : array of shape (n,), bool
+        Rows that nothing was chosen or fitted on before the champion stood.
+    choice : Choice
+    leaderboard : tuple of Standing
+        By cross-validated error, lowest first.
+    failed : dict
+        Candidates that could not be fitted, and why.
+    serving : estimator
+        The champion, fitted anew on all rows.
+    seed : int
+    test_share : float
+    """
+
+    history: History
+    test: np.ndarray
+    choice: Choice
+    leaderboard: tuple[Standing, ...]
+    failed: dict[str, str]
+    serving: Any
+    seed: int
+    test_share: float
+
+    @property
+    def champion(self) -> Standing:
+        """The champion's line."""
+        return self.standing(self.choice.champion.name)
+
+    def standing(self, model: str) -> Standing:
+        """The line of one model."""
+        return next(row for row in self.leaderboard if row.model == model)
+
+
+def train(
+    history: History,
+    *,
+    seed: int = 42,
+    test_share: float = 0.2,
+    jobs: int = 2,
+    progress: Progress | None = None,
+    among: Sequence[Candidate] | None = None,
+) -> TrainingResult:
+    """Train on a history. The same history and seed give the same result.
+
+    Parameters
+    ----------
+    history : History
+    seed : int
+        Decides split, folds and every model's randomness.
+    test_share : float
+        Expected share of customers held out, between 0 and 1.
+    jobs : int
+        Fits at a time; the result does not depend on it.
+    progress : Progress, optional
+    among : sequence of Candidate, optional
+        From simplest to most complex; all of `clv.models.candidates` by default.
+
+    Raises
+    ------
+    DataError
+        Where the split leaves too little, or no candidate can be fitted.
+    """
+    progress = progress or Silent()
+    test = held_out(history.ids, seed=seed, share=test_share)
+    seen, unseen = history[~test], history[test]
+    if len(seen) < 10 * FOLDS or not seen.increment.any() or np.ptp(unseen.outcome) == 0:
+        raise DataError(
+            f"Of {len(history):,} customers {len(unseen):,} are held out, and what is left cannot "
+            "be learnt from or tested on. Give a longer history, or another --seed."
+        )
+    X, y = seen.activity.matrix(), seen.outcome
+    contenders, failed = search(
+        among or candidates(seed), X, y, seed=seed, jobs=jobs, progress=progress
+    )
+    choice = choose(contenders, y)
+    progress.start("test and refit", 2)
+    leaderboard = _leaderboard(contenders, choice.champion, y, unseen, seed)
+    progress.step()
+    serving = clone(choice.champion.estimator).fit(history.activity.matrix(), history.outcome)
+    progress.step()
+    return TrainingResult(
+        history, test, choice, leaderboard, failed, serving, seed, test_share
+    )
+
+
+def _leaderboard(
+    contenders: Sequence[Contender], champion: Contender, y: Floats, unseen: History, seed: int
+) -> tuple[Standing, ...]:
+    X, actual = unseen.activity.matrix(), unseen.outcome
+    spent = unseen.activity.monetary
+    champion_errors = squared_errors(y, champion.out_of_fold)
+    champion_test = squared_errors(actual, champion.estimator.predict(X))
+    rows = []
+    for contender in contenders:
+        errors = squared_errors(y, contender.out_of_fold)
+        predicted = contender.estimator.predict(X)
+        rows.append(
+            Standing(
+                model=contender.name,
+                best_params=contender.parameters,
+                cv_mse=float(errors.mean()),
+                cv_mse_se=float(errors.std(ddof=1) / np.sqrt(len(errors))),
+                to_champion=paired_difference(errors, champion_errors),
+                test_mse=mse(actual, predicted),
+                test_mae=mae(actual, predicted),
+                test_bias=bias(actual, predicted),
+                test_gini_total=normalised_gini(actual, predicted),
+                test_gini_increment=normalised_gini(unseen.increment, predicted - spent),
+                test_decile_mape=decile_mape(actual, predicted),
+                test_to_champion=paired_bootstrap(
+                    squared_errors(actual, predicted), champion_test, seed=seed
+                ),
+                fit_seconds=contender.fit_seconds,
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: row.cv_mse))

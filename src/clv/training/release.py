@@ -1,0 +1,263 @@
+"""From a training result to a registered version: bundle, parity gate, and who becomes champion."""
+
+import math
+import platform
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from clv.bundle import DataSummary, GoldenRow, Histogram, Manifest, Predictor, write_bundle
+from clv.bundle.manifest import Role
+from clv.data.checks import History
+from clv.errors import BundleError
+from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
+from clv.models.export import export, exported_target
+from clv.registry import Registry, RunRecord
+from clv.schema import FEATURES, Activity, Window
+from clv.training.pipeline import Standing, TrainingResult
+from clv.training.report import MODEL_CARD, MODEL_RESULTS, write_reports
+from clv.training.split import held_out
+
+__all__ = ["MAX_RELATIVE_ERROR", "Release", "check_parity", "release"]
+
+#: Largest difference between bundle and original on any row, as a share of the prediction.
+MAX_RELATIVE_ERROR = 1e-3
+# Fewer rows than this decide nothing about heavy-tailed errors.
+_MIN_UNSEEN = 100
+_LIBRARIES = ("clv", "numpy", "onnxruntime", "onnx", "scikit-learn", "lightgbm")
+
+# Made-up passengers, none of them real, in corners and in the middle.
+_GOLDEN = (
+    (0, 0, 0), (1, 1, 0), (1, 1, 8.5), (1, 1, 30), (1, 2, 60), (2, 1, 12), (3, 2, 45.5), (5, 3, 60),
+    (7, 1, 12), (7, 4, 80), (7, 8, 210.4), (6, 5, 33.3), (7, 20, 600), (7, 100, 1000),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What became of a training.
+
+    `comparison` is this model's squared error less the former champion's on rows that neither has
+    seen; None where there was nothing to compare with.
+    """
+
+    number: str
+    alias: Literal["champion", "challenger"]
+    reason: str
+    comparison: PairedDifference | None
+    files: tuple[Path, ...]
+
+
+def release(
+    result: TrainingResult,
+    registry: Registry,
+    folder: Path,
+    *,
+    now: datetime,
+    promote: bool = False,
+) -> Release:
+    """Write the bundle and the reports, check them, register, and decide who is champion.
+
+    Parameters
+    ----------
+    result : TrainingResult
+    registry : Registry
+    folder : Path
+        Where leaderboard and model card of the latest training are left for reading.
+    now : datetime
+        When training ended, UTC.
+    promote : bool
+        Make it champion whatever the comparison says.
+
+    Raises
+    ------
+    BundleError
+        Where the bundle does not compute what the original does; nothing is registered then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".release-") as temporary:
+        bundle = Path(temporary) / "bundle"
+        originals: dict[Role, Any] = {
+            "serving": result.serving,
+            "holdout": result.choice.champion.estimator,
+        }
+        write_bundle(
+            bundle,
+            _manifest(result, now),
+            {role: export(original) for role, original in originals.items()},
+        )
+        for role, original in originals.items():
+            predictor = Predictor.load(bundle, role=role)
+            check_parity(predictor, original, result.history.activity)
+        reports = write_reports(Path(temporary), result)
+        former = registry.number_of("champion")
+        alias, reason, comparison = _decide(result, bundle, registry, former, promote=promote)
+        number = registry.register(bundle, reports, _record(result), _tags(result.champion))
+        if alias == "champion":
+            registry.promote(number, reason)
+        else:
+            registry.challenge(number, reason)
+        kept = tuple(report.replace(folder / report.name) for report in reports)
+    return Release(number, alias, reason, comparison, kept)
+
+
+def check_parity(predictor: Predictor, original: Any, activity: Activity) -> None:
+    """Refuse a bundle that does not compute what the original computes, on every row.
+
+    Raises
+    ------
+    BundleError
+        Names the worst row and by how much it is off.
+    """
+    # A total below nothing is served as 0.
+    expected = np.maximum(original.predict(activity.matrix()), 0.0)
+    served = predictor.predict(activity).monetary
+    off = np.abs(served - expected) / np.maximum(expected, 1.0)
+    worst = int(np.argmax(off))
+    # The negation also refuses NaN.
+    if not off[worst] <= MAX_RELATIVE_ERROR:
+        row = ", ".join(
+            f"{name}={value:g}"
+            for name, value in zip(FEATURES, activity.matrix()[worst], strict=True)
+        )
+        raise BundleError(
+            f"The bundle does not compute what the model does: for {row} it gives "
+            f"{served[worst]:.6g} instead of {expected[worst]:.6g}, more than "
+            f"{MAX_RELATIVE_ERROR:g} apart. Nothing was registered; this is a defect of the export."
+        )
+
+
+def _decide(
+    result: TrainingResult,
+    bundle: Path,
+    registry: Registry,
+    former: str | None,
+    *,
+    promote: bool,
+) -> tuple[Literal["champion", "challenger"], str, PairedDifference | None]:
+    """Champion only where it is better on rows that neither has seen."""
+    if former is None:
+        return "champion", "first model", None
+    old = Predictor.load(registry.bundle(former), role="holdout")
+    asked = "promoted on request"
+    if old.window != result.history.window:
+        if promote:
+            return "champion", f"{asked}; version {former} has another window", None
+        return "challenger", f"version {former} has another window, so they do not compare", None
+    new = Predictor.load(bundle, role="holdout")
+    unseen = result.history[_unseen_by_both(result, old.manifest.data)]
+    if len(unseen) < _MIN_UNSEEN:
+        said = f"only {len(unseen)} rows that neither it nor version {former} has seen"
+        return ("champion", f"{asked}; {said}", None) if promote else ("challenger", said, None)
+    comparison = paired_bootstrap(
+        squared_errors(unseen.outcome, new.predict(unseen.activity).monetary),
+        squared_errors(unseen.outcome, old.predict(unseen.activity).monetary),
+        seed=result.seed,
+    )
+    said = (
+        f"MSE {comparison.mean:+.1f} against version {former} on {comparison.rows:,} rows that "
+        f"neither has seen (95% interval {comparison.low:+.1f} to {comparison.high:+.1f})"
+    )
+    if comparison.high < 0:
+        return "champion", f"better: {said}", comparison
+    if promote:
+        return "champion", f"{asked}; {said}", comparison
+    return "challenger", f"not shown to be better: {said}", comparison
+
+
+def _unseen_by_both(result: TrainingResult, old: DataSummary) -> np.ndarray:
+    ids = result.history.ids
+    return result.test & held_out(ids, seed=old.split_seed, share=old.test_share)
+
+
+def _manifest(result: TrainingResult, now: datetime) -> Manifest:
+    history, champion = result.history, result.choice.champion
+    predicted = result.serving.predict(history.activity.matrix())
+    quantities = {
+        **{name: getattr(history.activity, name) for name in FEATURES},
+        "predicted": predicted,
+    }
+    return Manifest(
+        model=champion.name,
+        target=exported_target(result.serving),
+        features=FEATURES,
+        observation_days=history.window.observation_days,
+        horizon_days=history.window.horizon_days,
+        created_at=now,
+        parameters=champion.parameters,
+        metrics={
+            name: float(value) for name, value in _metrics(result.champion).items()
+        },
+        data=DataSummary(
+            source=history.source,
+            rows=len(history),
+            fingerprint=history.fingerprint(),
+            split_seed=result.seed,
+            test_share=result.test_share,
+            mean_observed=float(history.activity.monetary.mean()),
+            mean_outcome=float(history.outcome.mean()),
+            share_returning=float((history.increment > 0).mean()),
+        ),
+        reference={name: Histogram.of(values) for name, values in quantities.items()},
+        golden=_golden_rows(result.serving, history.window),
+        versions={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+    )
+
+
+def _golden_rows(model: Any, window: Window) -> tuple[GoldenRow, ...]:
+    rows = np.array(_GOLDEN, dtype=np.float64)
+    rows[:, 0] = np.minimum(rows[:, 0], window.observation_days)
+    totals = np.maximum(model.predict(rows), 0.0)
+    return tuple(
+        GoldenRow(
+            recency=recency,
+            frequency=frequency,
+            monetary=monetary,
+            expected_increment=max(total - monetary, 0.0),
+        )
+        for (recency, frequency, monetary), total in zip(rows.tolist(), totals.tolist(), strict=True)
+    )
+
+
+def _metrics(row: Standing) -> dict[str, float]:
+    """The numbers of one leaderboard line; what could not be computed is left out."""
+    values = {
+        "cv_mse": row.cv_mse,
+        "cv_mse_se": row.cv_mse_se,
+        "test_mse": row.test_mse,
+        "test_mae": row.test_mae,
+        "test_bias": row.test_bias,
+        "test_gini_total": row.test_gini_total,
+        "test_gini_increment": row.test_gini_increment,
+        "test_decile_mape": row.test_decile_mape,
+        "fit_seconds": row.fit_seconds,
+    }
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def _tags(row: Standing) -> dict[str, str]:
+    return {"cv_mse": f"{row.cv_mse:.1f}", "test_mse": f"{row.test_mse:.1f}"}
+
+
+def _record(result: TrainingResult) -> RunRecord:
+    history = result.history
+    return RunRecord(
+        name=result.champion.model,
+        parameters={
+            **result.champion.best_params,
+            "seed": result.seed,
+            "test_share": result.test_share,
+            "rows": len(history),
+            "source": history.source,
+            "fingerprint": history.fingerprint(),
+        },
+        metrics=_metrics(result.champion),
+        candidates=[
+            RunRecord(row.model, row.best_params, _metrics(row)) for row in result.leaderboard
+        ],
+    )
