@@ -23,10 +23,10 @@ EXTRAS = {
 def compile_requirements(output: Path, extras: list[str]) -> None:
     """Resolve for every platform; pins already in `output` are kept where they fit."""
     uv = Path(sys.executable).with_name("uv")
+    options = ("--universal", "--generate-hashes", "--quiet", "--no-emit-index-url")
+    command = ("--custom-compile-command", "make lock", "--output-file", output)
     subprocess.run(
-        [uv, "pip", "compile", "pyproject.toml", "--universal", "--generate-hashes", "--quiet"]
-        + ["--no-emit-index-url", "--custom-compile-command", "make lock", "--output-file", output]
-        + extras,
+        [uv, "pip", "compile", "pyproject.toml", *options, *command, *extras],
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 ClvError
 ├── DataError          the input cannot be used: names column, value, expectation, next step
+├── OutputError        an output cannot be written; what was there before still stands
 ├── NotTrainedError    there is no champion yet
 ├── BundleError        a bundle is broken, tampered with, of another version, or unlike its original
 ├── RegistryError      the model registry refused, is away, or holds no such version
@@ -14,6 +15,7 @@ __all__ = [
     "ClvError",
     "DataError",
     "NotTrainedError",
+    "OutputError",
     "RegistryError",
     "StoreError",
     "UsageError",
@@ -21,11 +23,15 @@ __all__ = [
 
 
 class ClvError(Exception):
-    """Base of every error that clv raises on purpose; its text is one sentence or two for a person."""
+    """Base of every error raised on purpose; its text is one sentence or two for a person."""
 
 
 class DataError(ClvError):
     """The input cannot be used."""
+
+
+class OutputError(ClvError):
+    """An output cannot be written; what was there before still stands."""
 
 
 class NotTrainedError(ClvError):

@@ -35,7 +35,7 @@ def mse(actual: Floats, predicted: Floats) -> float:
 
 
 def mae(actual: Floats, predicted: Floats) -> float:
-    """Mean absolute error. It is minimised by the median, so it rewards models that say too little."""
+    """Mean absolute error: minimised by the median, so it rewards models that say too little."""
     return float(np.abs(actual - predicted).mean())
 
 
@@ -88,16 +88,14 @@ def deciles(actual: Floats, predicted: Floats) -> list[DecileRow]:
     """
     parts = np.array_split(np.argsort(predicted, kind="stable"), 10)
     return [
-        DecileRow(
-            number, len(rows), float(predicted[rows].mean()), float(actual[rows].mean())
-        )
+        DecileRow(number, len(rows), float(predicted[rows].mean()), float(actual[rows].mean()))
         for number, rows in enumerate(parts, start=1)
         if len(rows)
     ]
 
 
 def decile_mape(actual: Floats, predicted: Floats) -> float:
-    """Mean over the deciles of \\|predicted - actual\\| / actual; deciles that spent nothing excepted."""
+    """Mean over the deciles of the error as a share of actual; deciles without spend excepted."""
     rows = [row for row in deciles(actual, predicted) if row.actual > 0]
     if not rows:
         return float("nan")
@@ -144,9 +142,7 @@ def paired_bootstrap(
     rows = len(difference)
     rng = np.random.default_rng(seed)
     # One resample at a time: 2,000 x n indices at once would be gigabytes.
-    means = np.array(
-        [difference[rng.integers(0, rows, rows)].mean() for _ in range(resamples)]
-    )
+    means = np.array([difference[rng.integers(0, rows, rows)].mean() for _ in range(resamples)])
     low, high = np.quantile(means, [0.025, 0.975])
     return PairedDifference(
         float(difference.mean()), float(means.std(ddof=1)), float(low), float(high), rows

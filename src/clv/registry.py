@@ -7,7 +7,6 @@ stands where it does is a tag of that version.
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,24 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-# MLflow is configured by the environment alone. Nothing is reported to its makers, and a registry
-# that is away is said within seconds rather than after seven retries.
-for _name, _value in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}.items():
-    os.environ.setdefault(_name, _value)  # noqa: TID251 - written for MLflow, not read
+import clv.offline  # noqa: F401 - before MLflow
 
-from mlflow import MlflowClient  # noqa: E402 - after the environment is set
-from mlflow.artifacts import download_artifacts  # noqa: E402
-from mlflow.entities import Metric, Param  # noqa: E402
-from mlflow.entities.model_registry import ModelVersion  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
+# isort: split
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Metric, Param
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
-from clv.errors import NotTrainedError, RegistryError  # noqa: E402
-from clv.settings import Settings  # noqa: E402
-from clv.sql import database_url, without_password  # noqa: E402
+from clv.errors import NotTrainedError, RegistryError
+from clv.settings import Settings
+from clv.sql import database_url, without_password
 
 __all__ = ["Alias", "Registry", "RunRecord", "Version", "open_registry"]
 
@@ -141,9 +134,7 @@ class Registry:
                 if _is_missing(error):
                     raise self._no_such(number) from error
                 raise
-            return Path(
-                download_artifacts(artifact_uri=str(version.source), tracking_uri=self.uri)
-            )
+            return Path(download_artifacts(artifact_uri=str(version.source), tracking_uri=self.uri))
 
     # ------------------------------------------------------------ writing
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "CONTRADICTIONS",
+    "DEFAULT_TABLE",
     "FEATURES",
     "FREQUENCY",
     "MAX_FREQUENCY",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+
+#: Where an activity table is looked for in a database, unless told otherwise.
+DEFAULT_TABLE = "passenger_activity_after_registration"
 
 #: Order of the features in every matrix and graph.
 FEATURES = ("recency", "frequency", "monetary")
@@ -97,7 +101,11 @@ class Window:
         days = self.observation_days
         return (
             Column(
-                (f"recency_{days}",), 0, days, True, "day of the last ride, counted from registration"
+                (f"recency_{days}",),
+                0,
+                days,
+                True,
+                "day of the last ride, counted from registration",
             ),
             Column(
                 (f"frequency_{days}",), 0, MAX_FREQUENCY, True, f"rides in the first {days} days"
@@ -133,7 +141,7 @@ class Window:
 class Contradiction:
     """Values that are valid each but cannot stand in one row.
 
-    `holds(recency, frequency, monetary)` takes scalars or arrays alike.
+    `holds`, of recency, frequency and monetary in this order, takes scalars and arrays alike.
     """
 
     code: str
@@ -145,17 +153,17 @@ CONTRADICTIONS = (
     Contradiction(
         "recency-without-rides",
         "no ride was counted, yet there is a day of the last ride",
-        lambda recency, frequency, monetary: (frequency == 0) & (recency > 0),
+        lambda recency, frequency, _: (frequency == 0) & (recency > 0),
     ),
     Contradiction(
         "money-without-rides",
         "no ride was counted, yet money was spent",
-        lambda recency, frequency, monetary: (frequency == 0) & (monetary > 0),
+        lambda _, frequency, monetary: (frequency == 0) & (monetary > 0),
     ),
     Contradiction(
         "rides-without-recency",
         "rides were counted, yet the day of the last ride is 0; a ride on the first day is day 1",
-        lambda recency, frequency, monetary: (frequency > 0) & (recency == 0),
+        lambda recency, frequency, _: (frequency > 0) & (recency == 0),
     ),
 )
 

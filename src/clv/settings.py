@@ -18,16 +18,16 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default=Path("var"),
-        description="Folder of everything that is kept: registry, artefacts, databases, sample data.",
+        description="Folder of all that is kept: registry, artefacts, databases, sample data.",
     )
     database_url: str = Field(
         default="",
-        description="SQLAlchemy URL of the tracking database. Default: `tracking.sqlite` in `CLV_HOME`.",
+        description="Tracking database (SQLAlchemy URL). Default: `tracking.sqlite` in `CLV_HOME`.",
     )
     mlflow_tracking_uri: str = Field(
         default="",
         validation_alias=AliasChoices("MLFLOW_TRACKING_URI"),
-        description="MLflow server or database of the registry. Default: `mlflow.sqlite` in `CLV_HOME`.",
+        description="Registry: MLflow server or database. Default: `mlflow.sqlite` in `CLV_HOME`.",
     )
     model_name: str = Field(
         default="clv",

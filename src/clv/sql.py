@@ -3,7 +3,7 @@
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from clv.errors import UsageError
+from clv.errors import DataError
 
 __all__ = ["database_url", "without_password"]
 
@@ -16,13 +16,13 @@ def database_url(text: str) -> URL:
 
     Raises
     ------
-    UsageError
+    DataError
         Where the text is no URL. The text itself is not repeated: it may hold a password.
     """
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
-        raise UsageError(
+        raise DataError(
             "The database URL cannot be read. Expected something like "
             "postgresql://user:password@host:5432/database or sqlite:////folder/file.sqlite."
         ) from error

@@ -27,7 +27,7 @@ Role = Literal["serving", "holdout"]
 GRAPHS: dict[Role, str] = {"serving": "serving.onnx", "holdout": "holdout.onnx"}
 
 #: Raised by one when a reader of the older format would misunderstand the newer.
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 
 class _Part(BaseModel):

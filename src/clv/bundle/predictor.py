@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+
+import clv.offline  # noqa: F401 - before ONNX Runtime
+
+# isort: split
 import onnxruntime
 
 from clv.bundle.manifest import GRAPHS, MANIFEST, Manifest, Role, sha256_of
@@ -89,7 +93,7 @@ class Predictor:
                 options,
                 providers=["CPUExecutionProvider"],
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own, unrelated
+        except Exception as error:  # onnxruntime raises classes of its own, unrelated
             raise BundleError(f"'{folder / GRAPHS[role]}' is no usable graph: {error}") from error
         predictor = cls(manifest, session, version)
         if role == "serving":
@@ -116,7 +120,11 @@ class Predictor:
     def _check_golden_rows(self, folder: Path) -> None:
         rows = self.manifest.golden
         predictions = self.predict(
-            Activity.of(*zip(*[(row.recency, row.frequency, row.monetary) for row in rows]))
+            Activity.of(
+                [row.recency for row in rows],
+                [row.frequency for row in rows],
+                [row.monetary for row in rows],
+            )
         )
         expected = np.array([row.expected_increment for row in rows])
         wrong = np.abs(predictions.expected_increment - expected) > _GOLDEN_TOLERANCE * np.maximum(

@@ -1,0 +1,1 @@
+"""Data in: any SOURCE as Arrow, checked, as activity and outcomes; and generated data."""

@@ -117,7 +117,9 @@ class _Tally:
         for row in np.flatnonzero(problem.rows)[: _EXAMPLES - len(shown)]:
             value = problem.values[row]
             what = value if problem.column.count(",") else repr(value)
-            shown.append(f"row {first_row + row + 1:,} holds {'nothing' if value is None else what}")
+            shown.append(
+                f"row {first_row + row + 1:,} holds {'nothing' if value is None else what}"
+            )
 
     def findings(self) -> Iterator[Finding]:
         for (code, column), count in self.counts.items():
@@ -288,5 +290,6 @@ def _stop_where_fatal(name: str, findings: list[Finding]) -> None:
     if fatal:
         causes = [finding for finding in findings if finding.severity == "left out"]
         raise DataError(
-            f"'{name}' cannot be trained on. " + " ".join(str(finding) for finding in fatal + causes)
+            f"'{name}' cannot be trained on. "
+            + " ".join(str(finding) for finding in fatal + causes)
         )

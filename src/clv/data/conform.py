@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from clv.data.sources import nearest
 from clv.errors import DataError
-from clv.schema import CONTRADICTIONS, FREQUENCY, MONETARY, RECENCY, Activity, Column, Floats, Window
+from clv.schema import (
+    CONTRADICTIONS,
+    FREQUENCY,
+    MONETARY,
+    RECENCY,
+    Activity,
+    Column,
+    Floats,
+    Window,
+)
 
 __all__ = ["ID", "ColumnNames", "Conformed", "Problem", "conform", "find_columns"]
 

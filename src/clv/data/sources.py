@@ -20,12 +20,12 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
-from clv.errors import DataError, UsageError
+from clv.errors import DataError
+from clv.schema import DEFAULT_TABLE
 from clv.sql import database_url, without_password
 
-__all__ = ["BATCH_ROWS", "DEFAULT_TABLE", "Source", "nearest", "open_source"]
+__all__ = ["BATCH_ROWS", "Source", "nearest", "open_source"]
 
-DEFAULT_TABLE = "passenger_activity_after_registration"
 BATCH_ROWS = 65_536
 
 _TEXT_FILES = (".csv", ".csv.gz", ".tsv")
@@ -36,8 +36,13 @@ _KINDS = ".csv, .parquet, .sqlite or .duckdb file, or a database URL such as pos
 class Source(Protocol):
     """A table that can be read more than once, in the order in which it stands."""
 
-    name: str
-    columns: list[str]
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns there are."""
 
     def count(self) -> int:
         """Rows in the table."""
@@ -105,20 +110,20 @@ class _DuckDBSource:
     parameters: list[str]
 
     def count(self) -> int:
-        found = self._run(f"SELECT count(*) FROM {self.relation}").fetchone()  # noqa: S608
+        found = self._query("count(*)").fetchone()
         return int(found[0]) if found else 0
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        selected = ", ".join(_quote(column) for column in columns)
-        query = f"SELECT {selected} FROM {self.relation}"  # noqa: S608
         try:
-            yield from self._run(query).to_arrow_reader(rows)
+            relation = self._query(", ".join(map(_quote, columns)))
+            yield from relation.to_arrow_reader(rows)  # type: ignore[operator]  # untyped in its stub
         except (duckdb.Error, pa.ArrowException) as error:
             raise _unreadable(self.name, error) from error
 
-    def _run(self, query: str) -> duckdb.DuckDBPyConnection:
+    def _query(self, selected: str) -> duckdb.DuckDBPyRelation:
         try:
-            return self.connection.execute(query, self.parameters)
+            query = f"SELECT {selected} FROM {self.relation}"  # noqa: S608 - quoted names only
+            return self.connection.sql(query, params=self.parameters)
         except duckdb.Error as error:
             raise _unreadable(self.name, error) from error
 
@@ -204,7 +209,7 @@ def _sql_source(url: sa.URL, table: str, shown: str = "") -> Iterator[Source]:
             connect_args=timeout.get(url.get_backend_name(), {}),
         )
     except (NoSuchModuleError, ImportError) as error:
-        raise UsageError(
+        raise DataError(
             f"No driver for '{url.drivername}' is installed ({error}). "
             "For PostgreSQL install clv[postgres]."
         ) from error

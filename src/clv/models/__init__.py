@@ -1,0 +1,1 @@
+"""Candidates, the estimators they are made of, and their export to ONNX."""

@@ -52,7 +52,7 @@ class Candidate:
 
 # The expected increment never falls as recency or monetary rises; the search decides whether
 # frequency is held to the same (at equal money, more rides mean cheaper ones).
-_MONOTONE = ((1, 0, 1), (1, 1, 1))
+_MONOTONE = [[1, 0, 1], [1, 1, 1]]
 
 
 def candidates(seed: int) -> tuple[Candidate, ...]:
@@ -131,5 +131,5 @@ def _boosting_grid(prefix: str) -> dict[str, list[Any]]:
         f"{prefix}num_leaves": [7, 15],
         f"{prefix}min_child_samples": [50, 200],
         f"{prefix}n_estimators": [100, 200],
-        f"{prefix}monotone_constraints": list(_MONOTONE),
+        f"{prefix}monotone_constraints": _MONOTONE,
     }

@@ -1,0 +1,5 @@
+"""Score customers in a batch."""
+
+from clv.scoring.local import Scored, score
+
+__all__ = ["Scored", "score"]

@@ -1,0 +1,1 @@
+"""The HTTP service: routes that translate, and decide nothing."""

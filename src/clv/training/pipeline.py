@@ -139,9 +139,7 @@ def train(
     progress.step()
     serving = clone(choice.champion.estimator).fit(history.activity.matrix(), history.outcome)
     progress.step()
-    return TrainingResult(
-        history, test, choice, leaderboard, failed, serving, seed, test_share
-    )
+    return TrainingResult(history, test, choice, leaderboard, failed, serving, seed, test_share)
 
 
 def _leaderboard(

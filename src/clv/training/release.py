@@ -13,14 +13,13 @@ import numpy as np
 
 from clv.bundle import DataSummary, GoldenRow, Histogram, Manifest, Predictor, write_bundle
 from clv.bundle.manifest import Role
-from clv.data.checks import History
 from clv.errors import BundleError
 from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
 from clv.models.export import export, exported_target
 from clv.registry import Registry, RunRecord
 from clv.schema import FEATURES, Activity, Window
 from clv.training.pipeline import Standing, TrainingResult
-from clv.training.report import MODEL_CARD, MODEL_RESULTS, write_reports
+from clv.training.report import write_reports
 from clv.training.split import held_out
 
 __all__ = ["MAX_RELATIVE_ERROR", "Release", "check_parity", "release"]
@@ -140,34 +139,37 @@ def _decide(
     *,
     promote: bool,
 ) -> tuple[Literal["champion", "challenger"], str, PairedDifference | None]:
-    """Champion only where it is better on rows that neither has seen."""
+    """Champion only where it is better on rows that neither has seen, or on request."""
     if former is None:
         return "champion", "first model", None
+    comparison, said = _compare(result, bundle, registry, former)
+    if comparison and comparison.high < 0:
+        return "champion", f"better: {said}", comparison
+    if promote:
+        return "champion", f"promoted on request; {said}", comparison
+    return "challenger", f"not shown to be better: {said}", comparison
+
+
+def _compare(
+    result: TrainingResult, bundle: Path, registry: Registry, former: str
+) -> tuple[PairedDifference | None, str]:
+    """Compare the recipes, each fitted on its own training rows, and say it in words."""
     old = Predictor.load(registry.bundle(former), role="holdout")
-    asked = "promoted on request"
     if old.window != result.history.window:
-        if promote:
-            return "champion", f"{asked}; version {former} has another window", None
-        return "challenger", f"version {former} has another window, so they do not compare", None
+        return None, f"version {former} has another window, so they do not compare"
     new = Predictor.load(bundle, role="holdout")
     unseen = result.history[_unseen_by_both(result, old.manifest.data)]
     if len(unseen) < _MIN_UNSEEN:
-        said = f"only {len(unseen)} rows that neither it nor version {former} has seen"
-        return ("champion", f"{asked}; {said}", None) if promote else ("challenger", said, None)
+        return None, f"only {len(unseen)} rows that neither it nor version {former} has seen"
     comparison = paired_bootstrap(
         squared_errors(unseen.outcome, new.predict(unseen.activity).monetary),
         squared_errors(unseen.outcome, old.predict(unseen.activity).monetary),
         seed=result.seed,
     )
-    said = (
+    return comparison, (
         f"MSE {comparison.mean:+.1f} against version {former} on {comparison.rows:,} rows that "
         f"neither has seen (95% interval {comparison.low:+.1f} to {comparison.high:+.1f})"
     )
-    if comparison.high < 0:
-        return "champion", f"better: {said}", comparison
-    if promote:
-        return "champion", f"{asked}; {said}", comparison
-    return "challenger", f"not shown to be better: {said}", comparison
 
 
 def _unseen_by_both(result: TrainingResult, old: DataSummary) -> np.ndarray:
@@ -190,9 +192,7 @@ def _manifest(result: TrainingResult, now: datetime) -> Manifest:
         horizon_days=history.window.horizon_days,
         created_at=now,
         parameters=champion.parameters,
-        metrics={
-            name: float(value) for name, value in _metrics(result.champion).items()
-        },
+        metrics={name: float(value) for name, value in _metrics(result.champion).items()},
         data=DataSummary(
             source=history.source,
             rows=len(history),
@@ -205,7 +205,8 @@ def _manifest(result: TrainingResult, now: datetime) -> Manifest:
         ),
         reference={name: Histogram.of(values) for name, values in quantities.items()},
         golden=_golden_rows(result.serving, history.window),
-        versions={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+        versions={"python": platform.python_version()}
+        | {name: version(name) for name in _LIBRARIES},
     )
 
 
@@ -220,7 +221,9 @@ def _golden_rows(model: Any, window: Window) -> tuple[GoldenRow, ...]:
             monetary=monetary,
             expected_increment=max(total - monetary, 0.0),
         )
-        for (recency, frequency, monetary), total in zip(rows.tolist(), totals.tolist(), strict=True)
+        for (recency, frequency, monetary), total in zip(
+            rows.tolist(), totals.tolist(), strict=True
+        )
     )
 
 

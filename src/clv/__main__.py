@@ -1,0 +1,5 @@
+"""`python -m clv` is `clv`."""
+
+from clv.cli import main
+
+main()

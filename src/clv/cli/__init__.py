@@ -1,0 +1,43 @@
+"""The command line: parse, call, print.
+
+Exit 0 done, 1 failed for a stated reason, 2 wrong usage.
+"""
+
+import sys
+
+import typer
+
+from clv.cli import data, models, scoring, serving, training
+from clv.cli.show import complain
+from clv.errors import ClvError, UsageError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="clv",
+    help="What a customer will be worth, from what they did in their first days.",
+    epilog="Settings are environment variables (CLV_HOME, CLV_PORT, ...): docs/reference.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(training.train)
+app.command("serve")(serving.serve)
+app.command("score")(scoring.score)
+app.command("validate")(scoring.validate)
+app.command("sample-data")(data.sample_data)
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line, not a traceback."""
+    try:
+        app()
+    except ClvError as error:
+        complain(str(error))
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        complain("stopped")
+        sys.exit(130)

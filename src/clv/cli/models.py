@@ -1,0 +1,66 @@
+"""`clv models`: the registry."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clv.cli.show import JsonOption, print_json, say, table
+from clv.settings import load_settings
+
+if TYPE_CHECKING:
+    from clv.registry import Registry
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Versions of the model, and which of them serves.", no_args_is_help=True)
+
+
+def _registry() -> "Registry":
+    from clv.registry import open_registry
+
+    return open_registry(load_settings())
+
+
+@app.command("list")
+def list_versions(as_json: JsonOption = False) -> None:
+    """List all versions, newest first."""
+    versions = _registry().versions()
+    if as_json:
+        print_json(versions)
+    elif not versions:
+        say("There is no model yet. Train one: clv train --data SOURCE")
+    else:
+        champion = [position for position, one in enumerate(versions) if "champion" in one.aliases]
+        table(
+            "Models",
+            ("version", "alias", "model", "cv MSE", "test MSE", "created (UTC)", "reason"),
+            [
+                (
+                    version.number,
+                    ", ".join(version.aliases),
+                    version.model,
+                    version.tags.get("cv_mse", ""),
+                    version.tags.get("test_mse", ""),
+                    f"{version.created_at:%Y-%m-%d %H:%M}",
+                    version.reason,
+                )
+                for version in versions
+            ],
+            mark=champion[0] if champion else -1,
+        )
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="Number of the version, as `list` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "promoted by hand",
+) -> None:
+    """Make a version the champion; running services pick it up by themselves."""
+    _registry().promote(version, reason)
+    say(f"Version {version} is champion.")
+
+
+@app.command()
+def rollback() -> None:
+    """Return to the champion before this one."""
+    say(f"Version {_registry().rollback()} is champion again.")

@@ -1,0 +1,146 @@
+"""How the command line speaks: tables and progress for people, JSON for machines."""
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+__all__ = ["JsonOption", "Stages", "complain", "note", "print_json", "rows_done", "say", "table"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead.")]
+
+
+def _console(stream: Any) -> Console:
+    # Without a terminal there is no width to fit into; rich would cut tables at 80 columns.
+    return Console(file=stream, width=None if stream.isatty() else 200, highlight=False)
+
+
+def say(text: str) -> None:
+    """A line of the answer, on standard output."""
+    _console(sys.stdout).print(text, markup=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Something beside the answer, on standard error."""
+    _console(sys.stderr).print(text, markup=False, soft_wrap=True, style="dim")
+
+
+def complain(text: str) -> None:
+    """An error, on one line, on standard error."""
+    console = _console(sys.stderr)
+    console.print("clv: ", end="", style="bold red")
+    console.print(" ".join(text.split()), markup=False, soft_wrap=True)
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], mark: int = -1
+) -> None:
+    """A table, first column to the left, numbers to the right; row `mark` stands out."""
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for position, column in enumerate(columns):
+        drawn.add_column(column, justify="right" if position else "left", no_wrap=position > 0)
+    for position, row in enumerate(rows):
+        drawn.add_row(*row, style="bold green" if position == mark else None)
+    _console(sys.stdout).print(drawn)
+
+
+def print_json(value: Any) -> None:
+    """The answer as JSON; what is not a number becomes null, as JSON has no NaN."""
+    print(json.dumps(_plain(value), indent=2))  # noqa: T201 - rich would wrap it
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+class Stages:
+    """Shows stages with a bar each on a terminal, and with a line each elsewhere."""
+
+    def __init__(self) -> None:
+        console = _console(sys.stderr)
+        self._bar = (
+            RichProgress(
+                TextColumn("{task.description:<22}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=console,
+            )
+            if console.is_terminal
+            else None
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Stages":
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def start(self, stage: str, steps: int) -> None:
+        """A stage begins."""
+        if self._bar:
+            self._task = self._bar.add_task(stage, total=steps)
+        else:
+            note(f"{stage}: {steps} steps")
+
+    def step(self) -> None:
+        """A step is done."""
+        if self._bar and self._task is not None:
+            self._bar.advance(self._task)
+
+
+@contextmanager
+def rows_done(what: str, total: int) -> Iterator[Any]:
+    """A bar with rows and time left, on a terminal; gives a function to be told of more rows."""
+    console = _console(sys.stderr)
+    with RichProgress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda rows: bar.advance(task, rows)
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,16 @@
+"""Libraries that report to their makers are told not to. Import before them; it acts on import.
+
+ONNX Runtime from 1.29 and MLflow send usage data by default, and can be told otherwise only by
+environment variables that stand before they are imported. Who set them already is left alone.
+"""
+
+import os
+
+for _name, _value in {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # A registry that is away is said within seconds, not after seven retries.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}.items():
+    os.environ.setdefault(_name, _value)  # noqa: TID251 - written for others, not read

@@ -1,0 +1,158 @@
+"""Score on this machine: stream a SOURCE through the `Predictor` to a file, whole or not at all."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from clv.bundle import Predictor, to_cents
+from clv.data.conform import ColumnNames, Conformed, conform, find_columns
+from clv.data.sources import Source
+from clv.errors import DataError, OutputError
+
+__all__ = ["Scored", "score"]
+
+OnInvalid = Literal["stop", "blank"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a batch came to; `blank` rows had no usable activity and carry no prediction."""
+
+    rows: int
+    blank: int
+    expected_spend: float
+    expected_increment: float
+
+
+def score(
+    source: Source,
+    predictor: Predictor,
+    output: Path,
+    *,
+    on_invalid: OnInvalid = "stop",
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> Scored:
+    """Write a prediction for each row of `source`, in its order.
+
+    The output has the columns `id`, `monetary_30` (by the model's horizon), `expected_increment`
+    and `model_version`; money is rounded to cents. It appears under its name when it is complete.
+
+    Parameters
+    ----------
+    source : Source
+    predictor : Predictor
+    output : Path
+        `.csv` or `.parquet`; replaced where it exists.
+    on_invalid : {'stop', 'blank'}
+        What a row means that cannot be scored: an error, or a row without a prediction.
+    on_rows : callable
+        Told how many more rows are done.
+
+    Raises
+    ------
+    DataError
+        Where a column is missing, there are no rows, or a row cannot be scored and `on_invalid` is
+        'stop'.
+    OutputError
+        Where the output cannot be written.
+    """
+    window = predictor.window
+    names = find_columns(source.name, source.columns, window, need_outcome=False)
+    totals = np.zeros(2)
+    rows = blank = 0
+    with _writer(output) as write:
+        for batch in source.batches(names.all()):
+            conformed = conform(batch, names, window)
+            usable = conformed.usable
+            if on_invalid == "stop" and not usable.all():
+                raise _first_problem(source, names, conformed, rows)
+            table, sums = _scored(conformed, usable, predictor)
+            write(table)
+            totals += sums
+            rows += batch.num_rows
+            blank += int((~usable).sum())
+            on_rows(batch.num_rows)
+        if rows == 0:
+            raise DataError(f"'{source.name}' holds no rows, so there is nothing to score.")
+    return Scored(rows, blank, float(totals[0]), float(totals[1]))
+
+
+def _scored(
+    conformed: Conformed, usable: Any, predictor: Predictor
+) -> tuple[pa.Table, tuple[float, float]]:
+    predictions = predictor.predict(conformed.activity[usable])
+    columns = {}
+    for name, values in (
+        (predictor.window.prediction, predictions.monetary),
+        ("expected_increment", predictions.expected_increment),
+    ):
+        spread = np.zeros(len(usable))
+        spread[usable] = to_cents(values)
+        columns[name] = pa.array(spread, mask=~usable)
+    version = pa.repeat(pa.scalar(predictor.version), len(usable))
+    table = pa.table({"id": conformed.ids, **columns, "model_version": version})
+    return table, (
+        float(predictions.monetary.sum()),
+        float(predictions.expected_increment.sum()),
+    )
+
+
+def _first_problem(
+    source: Source, names: ColumnNames, conformed: Conformed, before: int
+) -> DataError:
+    problem = min(conformed.problems, key=lambda problem: int(np.argmax(problem.rows)))
+    row = int(np.argmax(problem.rows))
+    name = conformed.ids[row].as_py()
+    value = problem.values[row]
+    shown = "nothing" if value is None else value if "," in problem.column else repr(value)
+    return DataError(
+        f"Row {before + row + 1:,} of '{source.name}' ({names.id} {name!r}) cannot be scored: "
+        f"column {problem.column} holds {shown}: {problem.says}. Correct it, or use "
+        "--on-invalid blank to leave such rows without a prediction. Nothing was written."
+    )
+
+
+@contextmanager
+def _writer(output: Path) -> Iterator[Callable[[pa.Table], None]]:
+    """Write tables to a temporary name beside `output`, renamed once all went well."""
+    suffix = output.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise OutputError(
+            f"'{output}' is of no known kind. Expected a name ending in .csv or .parquet."
+        )
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    sink: Any = None
+
+    def write(table: pa.Table) -> None:
+        nonlocal sink
+        if sink is None:
+            sink = (
+                pyarrow.csv.CSVWriter(part, table.schema)
+                if suffix == ".csv"
+                else pyarrow.parquet.ParquetWriter(part, table.schema)
+            )
+        sink.write_table(table.cast(sink.schema) if suffix == ".parquet" else table)
+
+    try:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            yield write
+            if sink is not None:
+                sink.close()
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(output)
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(
+                f"'{output}' cannot be written: {error}. Nothing was changed."
+            ) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Run the application under uvicorn: one process or several on one socket."""
+
+import asyncio
+import socket
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from clv.errors import UsageError
+from clv.settings import Settings
+from clv.tracking import open_request_log
+
+__all__ = ["serve"]
+
+
+def serve(settings: Settings) -> None:
+    """Serve until stopped.
+
+    What can fail is tried before any worker starts, so that it ends in one clear line and not in a
+    traceback a worker.
+
+    Raises
+    ------
+    UsageError
+        Where the address cannot be bound.
+    StoreError
+        Where the tracking database cannot be opened.
+    """
+    listening = _bind(settings.host, settings.port)
+    try:
+        _try_database(settings)
+        config = uvicorn.Config(
+            "clv.service.app:create_app",
+            factory=True,
+            workers=settings.workers,
+            log_level=settings.log_level.lower(),
+            access_log=False,
+            timeout_graceful_shutdown=20,
+        )
+        server = uvicorn.Server(config)
+        if settings.workers == 1:
+            server.run(sockets=[listening])
+        else:
+            Multiprocess(config, sockets=[listening]).run()
+    finally:
+        listening.close()
+
+
+def _try_database(settings: Settings) -> None:
+    async def open_and_close() -> None:
+        log = open_request_log(settings.tracking_url, settings.tracking_queue_rows)
+        await log.close()
+
+    asyncio.run(open_and_close())
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"Cannot listen on {host}:{port}: {reason}. "
+            "Stop what is there, or choose another with --port or CLV_PORT."
+        ) from error
+    listening.set_inheritable(True)
+    return listening

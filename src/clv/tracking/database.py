@@ -1,0 +1,153 @@
+"""Opening the tracking database: SQLite for one machine, PostgreSQL for more."""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from clv.errors import StoreError
+from clv.tracking.failures import LOCK_TIMEOUT_S, explain
+
+__all__ = ["open_database"]
+
+_EXPECTED = (
+    "Expected CLV_DATABASE_URL like sqlite:////folder/tracking.sqlite or "
+    "postgresql://user:password@host:5432/database; write special characters in the password "
+    "percent-encoded, '@' as %40."
+)
+
+_SQLITE, _POSTGRESQL = "sqlite+pysqlite", "postgresql+psycopg"
+_DRIVERS = {
+    "sqlite": _SQLITE,
+    _SQLITE: _SQLITE,
+    "postgres": _POSTGRESQL,
+    "postgresql": _POSTGRESQL,
+    _POSTGRESQL: _POSTGRESQL,
+}
+
+# A server that is switched off or cut off is noticed in seconds, not when TCP gives up after
+# minutes. Each can be set in the URL instead.
+_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 30}
+
+_POOL = {
+    "pool_size": 4,  # the writer, its two readers, and one to spare for a migration
+    "max_overflow": 0,
+    # Error texts end in logs; whom was asked about and what they spent does not belong there.
+    "hide_parameters": True,
+}
+
+
+def open_database(url: str) -> Engine:
+    """Open the database and see that it answers.
+
+    Parameters
+    ----------
+    url : str
+        `sqlite:///file` (the folder is made) or `postgresql://...` (needs `clv[postgres]`).
+
+    Returns
+    -------
+    Engine
+        To be disposed by the caller. Its tables may still be missing: see `upgrade`.
+
+    Raises
+    ------
+    StoreError
+        Where the URL cannot be used or the database does not answer.
+    """
+    parsed = _parse(url)
+    engine = _open_sqlite(parsed) if parsed.drivername == _SQLITE else _open_postgresql(parsed)
+    try:
+        engine.connect().close()
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise explain(error, parsed) from error
+    return engine
+
+
+def _parse(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # Neither the text nor its error is shown: a password may stand anywhere in it.
+        raise StoreError(f"The URL of the tracking database cannot be read. {_EXPECTED}") from None
+    if "@" in (url.host or ""):
+        raise StoreError(f"The URL of the tracking database has more than one '@'. {_EXPECTED}")
+    if url.drivername not in _DRIVERS:
+        raise StoreError(f"The tracking database cannot be a {url.drivername!r}. {_EXPECTED}")
+    return url.set(drivername=_DRIVERS[url.drivername])
+
+
+def _open_sqlite(url: URL) -> Engine:
+    name = url.database or ":memory:"
+    if name == ":memory:" or name.startswith("file:"):
+        raise StoreError(
+            "The URL of the tracking database names no file, so that tracked requests would not "
+            f"outlive the process. {_EXPECTED}"
+        )
+    try:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder of the tracking database {name} cannot be made: {error.strerror}. "
+            "Make it, or set CLV_DATABASE_URL to a file elsewhere."
+        ) from error
+    engine = create_engine(url, **_POOL)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Python's sqlite3 begins no transaction before DDL, so that half a migration could stay.
+    # None: it begins none at all, `_begin_sqlite` does.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
+    _write_ahead(connection)
+    # With NORMAL, rows that were acknowledged are lost when the power fails.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to WAL, so that readers and the writer do not wait for each other.
+
+    While several processes open a new file at once, SQLite answers "locked" here without
+    waiting for `busy_timeout` (to wait could be a deadlock); so it is asked again.
+    """
+    pause_s = 0.02
+    for _ in range(int(LOCK_TIMEOUT_S / pause_s)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(pause_s)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+def _open_postgresql(url: URL) -> Engine:
+    patience = {name: value for name, value in _PATIENCE.items() if name not in url.query}
+    try:
+        engine = create_engine(url, connect_args=patience, pool_pre_ping=True, **_POOL)
+    except ImportError as error:
+        raise StoreError(
+            "PostgreSQL needs the driver psycopg, which is not installed. "
+            "Install it: pip install 'clv[postgres]'."
+        ) from error
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
+    connection.commit()

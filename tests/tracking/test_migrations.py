@@ -1,0 +1,222 @@
+"""The tables of today's database under yesterday's, today's and tomorrow's code."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from clv.errors import StoreError
+from clv.tracking import metadata, migrate, open_database, open_request_log, upgrade
+from clv.tracking.migrate import downgrade
+from clv.tracking.tables import VERSION_TABLE
+
+NEXT_RELEASE = '''
+"""What a later release may do: a column more, and one that SQLite can only rebuild."""
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "next", "0001", None, None
+
+
+def upgrade():
+    with op.batch_alter_table("requests") as table:
+        table.add_column(sa.Column("channel", sa.Text, nullable=False, server_default="api"))
+        table.alter_column("model_version", existing_type=sa.Text, nullable=True)
+
+
+def downgrade():
+    with op.batch_alter_table("requests") as table:
+        table.alter_column("model_version", existing_type=sa.Text, nullable=False)
+        table.drop_column("channel")
+'''
+
+BROKEN_RELEASE = '''
+"""Fails after it has changed something."""
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "broken", "0001", None, None
+
+
+def upgrade():
+    op.create_table("half_done", sa.Column("id", sa.Integer, primary_key=True))
+    op.execute("INSERT INTO no_such_table VALUES (1)")
+'''
+
+ROW = (
+    "INSERT INTO requests (passenger_id, recency, frequency, monetary, predicted, "
+    "expected_increment, model_version, requested_at) "
+    "VALUES (:id, 1, 2, 3.5, 4.5, 1.0, '7', '2026-01-01 00:00:00')"
+)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Install a release with one migration more; "" goes back to the present one."""
+    present = migrate.SCRIPTS
+
+    def install(script: str) -> None:
+        folder = tmp_path / "100% next"  # configparser would stumble over the sign
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(present, folder)
+        (folder / "versions" / "0002_next.py").write_text(script)
+        monkeypatch.setattr(migrate, "SCRIPTS", folder if script else present)
+
+    return install
+
+
+def read(engine: Engine, query: str) -> list[object]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_the_migrations_build_exactly_the_tables_of_the_code(engine: Engine) -> None:
+    upgrade(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+    assert inspect(engine).get_pk_constraint("requests")["name"] == "pk_requests"
+    (index,) = inspect(engine).get_indexes("requests")
+    assert (index["name"], index["column_names"]) == ("ix_requests_passenger_id", ["passenger_id"])
+
+
+def test_upgrading_again_changes_nothing(engine: Engine) -> None:
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text(ROW), {"id": 1})
+    upgrade(engine)
+    assert read(engine, "SELECT passenger_id FROM requests") == [(1,)]
+
+
+def test_rows_survive_the_next_release_and_the_way_back(
+    engine: Engine, release: Callable[[str], None]
+) -> None:
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text(ROW), [{"id": n} for n in range(10)])
+    before = read(engine, "SELECT * FROM requests ORDER BY id")
+
+    release(NEXT_RELEASE)
+    upgrade(engine)
+    assert read(engine, "SELECT DISTINCT channel FROM requests") == [("api",)]
+    downgrade(engine, "0001")
+    assert read(engine, "SELECT * FROM requests ORDER BY id") == before
+
+    downgrade(engine, "base")
+    assert inspect(engine).get_table_names() == [VERSION_TABLE]
+    upgrade(engine)
+    assert read(engine, "SELECT * FROM requests") == []
+
+
+def test_rebuilding_a_table_does_not_delete_what_points_to_it(
+    engine: Engine, release: Callable[[str], None]
+) -> None:
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text(ROW), {"id": 1})
+        connection.execute(
+            text("CREATE TABLE notes (request_id BIGINT REFERENCES requests ON DELETE CASCADE)")
+        )
+        connection.execute(text("INSERT INTO notes SELECT id FROM requests"))
+    release(NEXT_RELEASE)
+    upgrade(engine)
+    assert len(read(engine, "SELECT * FROM notes NATURAL JOIN requests")) == 1
+
+
+def test_a_database_of_a_newer_release_is_refused_with_what_to_do(
+    engine: Engine, database_url: str, release: Callable[[str], None]
+) -> None:
+    release(NEXT_RELEASE)
+    upgrade(engine)
+    release("")
+    for attempt in (
+        lambda: upgrade(engine),
+        lambda: downgrade(engine, "base"),
+        lambda: open_request_log(database_url, 10),
+    ):
+        with pytest.raises(StoreError, match=r"version next.*newer\. Install the clv that"):
+            attempt()
+    assert "channel" in {column["name"] for column in inspect(engine).get_columns("requests")}
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(
+    engine: Engine, release: Callable[[str], None]
+) -> None:
+    upgrade(engine)
+    release(BROKEN_RELEASE)
+    with pytest.raises(StoreError, match="lacks its tables"):
+        upgrade(engine)
+    assert "half_done" not in inspect(engine).get_table_names()
+    release("")
+    upgrade(engine)
+
+
+def test_mlflow_may_live_in_the_same_database(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('of mlflow')"))
+    upgrade(engine)
+    downgrade(engine, "base")
+    assert read(engine, "SELECT * FROM alembic_version") == [("of mlflow",)]
+
+
+def test_settings_of_a_migration_end_with_it(new_database: Callable[[str], str]) -> None:
+    engine = open_database(new_database("sqlite"))
+    upgrade(engine)
+    settings = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+    values = [read(engine, f"PRAGMA {name}")[0] for name in settings]
+    engine.dispose()
+    assert values == [("wal",), (2,), (5000,), (1,)]
+
+
+OPENER = """
+import asyncio, sys
+from clv.tracking import open_request_log
+
+for line in sys.stdin:
+    log = open_request_log(line.strip(), 10)
+    asyncio.run(log.close())
+    print("open", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def four_servers() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that each open the database whose URL they are sent, and say so."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", OPENER], text=True, bufsize=1, **pipes)
+            )
+            for _ in range(4)
+        ]
+        yield servers
+        assert [server.communicate()[1] for server in servers] == [""] * 4
+        assert [server.returncode for server in servers] == [0] * 4
+
+
+def test_four_servers_that_start_at_once_all_find_the_tables(
+    kind: str,
+    new_database: Callable[[str], str],
+    four_servers: list[subprocess.Popen[str]],
+) -> None:
+    for _ in range(5):
+        url = new_database(kind)
+        for server in four_servers:
+            server.stdin.write(url + "\n")
+        assert [server.stdout.readline() for server in four_servers] == ["open\n"] * 4
