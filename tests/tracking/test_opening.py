@@ -5,10 +5,10 @@ import socket
 import sqlite3
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from clv.errors import StoreError
 from clv.tracking import open_database, open_request_log
@@ -87,10 +87,10 @@ def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert "s3cret" not in everything_shown(caught.value)
 
 
-def test_a_database_that_does_not_exist_is_named(new_database: Callable[[str], str]) -> None:
-    url = new_database("postgresql").replace("tracking_", "nowhere_")
-    with pytest.raises(StoreError, match=r'database "nowhere_.*" does not exist'):
-        open_database(url)
+def test_a_database_that_does_not_exist_is_named(postgres_url: str) -> None:
+    url = make_url(postgres_url).set(database="nowhere")
+    with pytest.raises(StoreError, match=r'database "nowhere" does not exist'):
+        open_database(url.render_as_string(hide_password=False))
 
 
 def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ class DataSummary(_Part):
     """What was learnt from, and how it was split; enough to know rows that were not seen."""
 
     source: str
+    generated: bool
     rows: int
     fingerprint: str
     split_seed: int

@@ -47,6 +47,7 @@ def list_versions(as_json: JsonOption = False) -> None:
                 for version in versions
             ],
             mark=champion[0] if champion else -1,
+            text=("alias", "model", "reason"),
         )
 
 

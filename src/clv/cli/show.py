@@ -50,12 +50,21 @@ def complain(text: str) -> None:
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], mark: int = -1
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    mark: int = -1,
+    text: Sequence[str] = (),
 ) -> None:
-    """A table, first column to the left, numbers to the right; row `mark` stands out."""
+    """A table; the first column and those in `text` to the left, numbers to the right.
+
+    Row `mark` stands out.
+    """
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for position, column in enumerate(columns):
-        drawn.add_column(column, justify="right" if position else "left", no_wrap=position > 0)
+        left = position == 0 or column in text
+        drawn.add_column(column, justify="left" if left else "right", no_wrap=not left)
     for position, row in enumerate(rows):
         drawn.add_row(*row, style="bold green" if position == mark else None)
     _console(sys.stdout).print(drawn)

@@ -75,7 +75,14 @@ def train(
     _show_findings(history.findings)
     with Stages() as stages:
         result = run_training(history, seed=seed, test_share=test_share, jobs=jobs, progress=stages)
-    released = release(result, registry, settings.root, now=utc_now(), promote=promote)
+    released = release(
+        result,
+        registry,
+        settings.root,
+        now=utc_now(),
+        generated=data is None,
+        promote=promote,
+    )
     if as_json:
         print_json(
             {

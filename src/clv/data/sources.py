@@ -110,13 +110,13 @@ class _DuckDBSource:
     parameters: list[str]
 
     def count(self) -> int:
-        found = self._query("count(*)").fetchone()
+        found = self._query("count(*)").fetchone()  # type: ignore[operator]  # wrong in its stub
         return int(found[0]) if found else 0
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         try:
-            relation = self._query(", ".join(map(_quote, columns)))
-            yield from relation.to_arrow_reader(rows)  # type: ignore[operator]  # untyped in its stub
+            found = self._query(", ".join(map(_quote, columns)))
+            yield from relation.to_arrow_reader(rows)
         except (duckdb.Error, pa.ArrowException) as error:
             raise _unreadable(self.name, error) from error
 

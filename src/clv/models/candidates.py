@@ -101,10 +101,10 @@ def candidates(seed: int) -> tuple[Candidate, ...]:
         Candidate(
             "forest",
             IncrementRegressor(
-                RandomForestRegressor(n_estimators=200, monotonic_cst=[1, 0, 1], random_state=seed)
+                RandomForestRegressor(n_estimators=100, monotonic_cst=[1, 0, 1], random_state=seed)
             ),
             "increment",
-            {"regressor__max_depth": [7, 9], "regressor__min_samples_leaf": [20, 40, 80]},
+            {"regressor__max_depth": [7, 9], "regressor__min_samples_leaf": [40, 80]},
         ),
     )
 

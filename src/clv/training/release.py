@@ -58,6 +58,7 @@ def release(
     folder: Path,
     *,
     now: datetime,
+    generated: bool = False,
     promote: bool = False,
 ) -> Release:
     """Write the bundle and the reports, check them, register, and decide who is champion.
@@ -70,6 +71,9 @@ def release(
         Where leaderboard and model card of the latest training are left for reading.
     now : datetime
         When training ended, UTC.
+    generated : bool
+        Whether it learnt from generated passengers: such a model gives way to one that learnt from
+        real ones, whatever the comparison says.
     promote : bool
         Make it champion whatever the comparison says.
 
@@ -87,7 +91,7 @@ def release(
         }
         write_bundle(
             bundle,
-            _manifest(result, now),
+            _manifest(result, now, generated=generated),
             {role: export(original) for role, original in originals.items()},
         )
         for role, original in originals.items():
@@ -143,6 +147,11 @@ def _decide(
     if former is None:
         return "champion", "first model", None
     comparison, said = _compare(result, bundle, registry, former)
+    old, new = Manifest.read(registry.bundle(former)), Manifest.read(bundle)
+    if old.data.generated and not new.data.generated:
+        return "champion", f"version {former} learnt from generated passengers; {said}", comparison
+    if new.data.generated and not old.data.generated and not promote:
+        return "challenger", f"it learnt from generated passengers; {said}", comparison
     if comparison and comparison.high < 0:
         return "champion", f"better: {said}", comparison
     if promote:
@@ -177,7 +186,7 @@ def _unseen_by_both(result: TrainingResult, old: DataSummary) -> np.ndarray:
     return result.test & held_out(ids, seed=old.split_seed, share=old.test_share)
 
 
-def _manifest(result: TrainingResult, now: datetime) -> Manifest:
+def _manifest(result: TrainingResult, now: datetime, *, generated: bool) -> Manifest:
     history, champion = result.history, result.choice.champion
     predicted = result.serving.predict(history.activity.matrix())
     quantities = {
@@ -195,6 +204,7 @@ def _manifest(result: TrainingResult, now: datetime) -> Manifest:
         metrics={name: float(value) for name, value in _metrics(result.champion).items()},
         data=DataSummary(
             source=history.source,
+            generated=generated,
             rows=len(history),
             fingerprint=history.fingerprint(),
             split_seed=result.seed,
