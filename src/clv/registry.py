@@ -25,7 +25,7 @@ from mlflow.exceptions import MlflowException
 
 from clv.errors import NotTrainedError, RegistryError
 from clv.settings import Settings
-from clv.sql import database_url, without_password
+from clv.sql import database_url, shown
 
 __all__ = ["Alias", "Registry", "RunRecord", "Version", "open_registry"]
 
@@ -267,10 +267,10 @@ class Registry:
         try:
             yield MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
         except (MlflowException, OSError) as error:
-            shown = self.uri if self._is_server() else without_password(database_url(self.uri))
+            where = self.uri if self._is_server() else shown(database_url(self.uri))
             cause = str(error).strip().splitlines()[0]
             raise RegistryError(
-                f"The model registry at {shown} cannot be used: {cause}. "
+                f"The model registry at {where} cannot be used: {cause}. "
                 "Check MLFLOW_TRACKING_URI and that the registry is up."
             ) from error
 

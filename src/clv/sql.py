@@ -1,18 +1,20 @@
-"""SQLAlchemy URLs as people write them: checked, given their driver, printable without password."""
+"""SQLAlchemy URLs as people write them: given their driver, and printable without secrets."""
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from clv.errors import DataError
 
-__all__ = ["database_url", "without_password"]
+__all__ = ["READABLE", "database_url", "shown", "with_driver"]
 
 # psycopg 3 is the driver that the [postgres] extra installs.
 _DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+#: Options of a URL that hold no secret; `?password=` is an option, too.
+READABLE = ("host", "port")
 
 
 def database_url(text: str) -> URL:
-    """Parse a database URL; PostgreSQL goes through psycopg 3 unless the URL names a driver.
+    """Parse a database URL.
 
     Raises
     ------
@@ -20,15 +22,20 @@ def database_url(text: str) -> URL:
         Where the text is no URL. The text itself is not repeated: it may hold a password.
     """
     try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
+        return with_driver(make_url(text))
+    except (ArgumentError, ValueError):
         raise DataError(
             "The database URL cannot be read. Expected something like "
             "postgresql://user:password@host:5432/database or sqlite:////folder/file.sqlite."
-        ) from error
+        ) from None
+
+
+def with_driver(url: URL) -> URL:
+    """Go through psycopg 3 to PostgreSQL, unless the URL names a driver."""
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
 
 
-def without_password(url: URL) -> str:
-    """The URL for messages and logs."""
-    return url.render_as_string(hide_password=True)
+def shown(url: URL) -> str:
+    """Write the URL for messages: without password, and without options that can hold one."""
+    options = {name: value for name, value in url.query.items() if name in READABLE}
+    return url.set(query=options).render_as_string(hide_password=True)

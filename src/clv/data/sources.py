@@ -22,7 +22,8 @@ from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE
-from clv.sql import database_url, without_password
+from clv.sql import database_url
+from clv.sql import shown as shown_url
 
 __all__ = ["BATCH_ROWS", "Source", "nearest", "open_source"]
 
@@ -116,7 +117,7 @@ class _DuckDBSource:
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         try:
             found = self._query(", ".join(map(_quote, columns)))
-            yield from relation.to_arrow_reader(rows)
+            yield from found.to_arrow_reader(rows)
         except (duckdb.Error, pa.ArrowException) as error:
             raise _unreadable(self.name, error) from error
 
@@ -200,7 +201,7 @@ class _SQLSource:
 
 @contextmanager
 def _sql_source(url: sa.URL, table: str, shown: str = "") -> Iterator[Source]:
-    name = shown or without_password(url)
+    name = shown or shown_url(url)
     timeout = {"sqlite": {"timeout": 5}, "postgresql": {"connect_timeout": 5}}
     try:
         engine = sa.create_engine(

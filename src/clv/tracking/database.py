@@ -9,6 +9,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from clv.errors import StoreError
+from clv.sql import with_driver
 from clv.tracking.failures import LOCK_TIMEOUT_S, explain
 
 __all__ = ["open_database"]
@@ -19,14 +20,7 @@ _EXPECTED = (
     "percent-encoded, '@' as %40."
 )
 
-_SQLITE, _POSTGRESQL = "sqlite+pysqlite", "postgresql+psycopg"
-_DRIVERS = {
-    "sqlite": _SQLITE,
-    _SQLITE: _SQLITE,
-    "postgres": _POSTGRESQL,
-    "postgresql": _POSTGRESQL,
-    _POSTGRESQL: _POSTGRESQL,
-}
+_SQLITE, _POSTGRESQL = ("sqlite", "sqlite+pysqlite"), "postgresql+psycopg"
 
 # A server that is switched off or cut off is noticed in seconds, not when TCP gives up after
 # minutes. Each can be set in the URL instead.
@@ -59,7 +53,7 @@ def open_database(url: str) -> Engine:
         Where the URL cannot be used or the database does not answer.
     """
     parsed = _parse(url)
-    engine = _open_sqlite(parsed) if parsed.drivername == _SQLITE else _open_postgresql(parsed)
+    engine = _open_sqlite(parsed) if parsed.drivername in _SQLITE else _open_postgresql(parsed)
     try:
         engine.connect().close()
     except SQLAlchemyError as error:
@@ -70,15 +64,15 @@ def open_database(url: str) -> Engine:
 
 def _parse(text: str) -> URL:
     try:
-        url = make_url(text)
+        url = with_driver(make_url(text))
     except (ArgumentError, ValueError):
         # Neither the text nor its error is shown: a password may stand anywhere in it.
         raise StoreError(f"The URL of the tracking database cannot be read. {_EXPECTED}") from None
     if "@" in (url.host or ""):
         raise StoreError(f"The URL of the tracking database has more than one '@'. {_EXPECTED}")
-    if url.drivername not in _DRIVERS:
+    if url.drivername not in (*_SQLITE, _POSTGRESQL):
         raise StoreError(f"The tracking database cannot be a {url.drivername!r}. {_EXPECTED}")
-    return url.set(drivername=_DRIVERS[url.drivername])
+    return url
 
 
 def _open_sqlite(url: URL) -> Engine:

@@ -6,13 +6,12 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from clv.errors import StoreError
+from clv.sql import READABLE, shown
 
-__all__ = ["LOCK_TIMEOUT_S", "explain", "shown"]
+__all__ = ["LOCK_TIMEOUT_S", "explain"]
 
 #: Seconds that a statement waits for a lock that another process holds.
 LOCK_TIMEOUT_S = 5
-
-_READABLE = ("host", "port")
 
 _ADVICE = {
     "full": "The disk of the tracking database {database} is full. Free some space and try again.",
@@ -88,12 +87,6 @@ def explain(error: BaseException, url: URL) -> StoreError:
     )
 
 
-def shown(url: URL) -> str:
-    """Write the URL for messages: without password, and without options that can hold one."""
-    options = {name: value for name, value in url.query.items() if name in _READABLE}
-    return url.set(query=options).render_as_string(hide_password=True)
-
-
 def _reason(error: BaseException) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else None
     if isinstance(cause, sqlite3.Error):
@@ -112,7 +105,7 @@ def _detail(error: BaseException, url: URL) -> str:
     """First line of what the driver says, without secrets."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
-    options = [value for name, value in url.query.items() if name not in _READABLE]
+    options = [value for name, value in url.query.items() if name not in READABLE]
     secrets = [url.password, *options]
     for secret in secrets:
         for text in (secret,) if isinstance(secret, str) else secret or ():

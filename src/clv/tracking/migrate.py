@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from clv.errors import StoreError
-from clv.tracking.failures import explain, shown
+from clv.sql import shown
+from clv.tracking.failures import explain
 from clv.tracking.tables import VERSION_TABLE
 
 __all__ = ["SCRIPTS", "downgrade", "upgrade"]
