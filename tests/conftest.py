@@ -1,0 +1,83 @@
+"""What many tests share: a small history, a quick training of it, and a home with a champion.
+
+The fixtures are made once a session and must not be changed by a test.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from clv.bundle import Predictor
+from clv.data.checks import History, read_history
+from clv.data.simulate import simulate
+from clv.data.sources import open_source
+from clv.registry import Registry, open_registry
+from clv.schema import Window
+from clv.settings import Settings
+from clv.training import TrainingResult, release, train
+from support import quick_candidates
+
+pytest_plugins = ["support.postgres"]
+
+NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """With CLV_FORBID_SKIPS=1 (as in CI) a skipped test is a failed one."""
+    report = yield
+    if (
+        os.environ.get("CLV_FORBID_SKIPS") == "1"
+        and report.skipped
+        and not hasattr(report, "wasxfail")
+    ):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{item.nodeid} was skipped, which CLV_FORBID_SKIPS forbids: {report.longrepr}"
+        )
+    return report
+
+
+@pytest.fixture(scope="session")
+def activity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An activity table of 4,000 generated passengers, with outcomes."""
+    path = tmp_path_factory.mktemp("sample") / "activity.parquet"
+    chunk = next(iter(simulate(4_000, seed=11)))
+    pyarrow.parquet.write_table(chunk.activity, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def history(activity_file: Path) -> History:
+    with open_source(activity_file) as source:
+        return read_history(source, Window())
+
+
+@pytest.fixture(scope="session")
+def result(history: History) -> TrainingResult:
+    """A training on `history` among the quick candidates."""
+    return train(history, among=quick_candidates(), seed=42)
+
+
+@pytest.fixture(scope="session")
+def trained_home(result: TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLV_HOME whose version 1 is champion."""
+    home = tmp_path_factory.mktemp("home")
+    settings = Settings(home=home)
+    release(result, open_registry(settings), home, now=NOW)
+    return home
+
+
+@pytest.fixture(scope="session")
+def registry(trained_home: Path) -> Registry:
+    return open_registry(Settings(home=trained_home))
+
+
+@pytest.fixture(scope="session")
+def predictor(registry: Registry) -> Predictor:
+    """The champion of `trained_home`."""
+    return Predictor.load(registry.bundle("1"), version="1")
