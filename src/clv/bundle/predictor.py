@@ -112,10 +112,10 @@ class Predictor:
     def _predict(self, X: Floats) -> tuple[Floats, Floats]:
         expected = self._run(None, {"activity": X.astype(np.float32)})[0][:, 0].astype(np.float64)
         spent = X[:, MONETARY]
-        if self.manifest.target == "increment":
-            return spent + expected, expected  # added in float64: no cent of what is known is lost
-        total = np.maximum(expected, 0.0)
-        return total, np.maximum(total - spent, 0.0)
+        if self.manifest.target == "total":
+            # What is spent is spent: a model of the total that says less is not followed.
+            expected = np.maximum(expected - spent, 0.0)
+        return spent + expected, expected  # in float64: no cent of what is known is lost
 
     def _check_golden_rows(self, folder: Path) -> None:
         rows = self.manifest.golden

@@ -117,8 +117,8 @@ def check_parity(predictor: Predictor, original: Any, activity: Activity) -> Non
     BundleError
         Names the worst row and by how much it is off.
     """
-    # A total below nothing is served as 0.
-    expected = np.maximum(original.predict(activity.matrix()), 0.0)
+    # A total below what is spent already is served as what is spent.
+    expected = np.maximum(original.predict(activity.matrix()), activity.monetary)
     served = predictor.predict(activity).monetary
     off = np.abs(served - expected) / np.maximum(expected, 1.0)
     worst = int(np.argmax(off))
@@ -223,7 +223,7 @@ def _manifest(result: TrainingResult, now: datetime, *, generated: bool) -> Mani
 def _golden_rows(model: Any, window: Window) -> tuple[GoldenRow, ...]:
     rows = np.array(_GOLDEN, dtype=np.float64)
     rows[:, 0] = np.minimum(rows[:, 0], window.observation_days)
-    totals = np.maximum(model.predict(rows), 0.0)
+    totals = model.predict(rows)
     return tuple(
         GoldenRow(
             recency=recency,

@@ -1,0 +1,123 @@
+"""Whatever is sent, the answer is a problem that names it; never a 500, and never a tracked row."""
+
+import httpx
+import pytest
+
+GOOD = '{"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}'
+
+BAD_BODIES = {
+    "NaN": GOOD.replace("8.5", "NaN"),
+    "Infinity": GOOD.replace("8.5", "Infinity"),
+    "minus Infinity": GOOD.replace("8.5", "-Infinity"),
+    "a number that overflows": GOOD.replace("8.5", "1e400"),
+    "a lone surrogate": GOOD.replace("8.5", r'"\ud800"'),
+    "a lone surrogate as a name": GOOD.replace('"id"', r'"\udfff"'),
+    "a boolean as a number": GOOD.replace("8.5", "true"),
+    "a boolean as an id": GOOD.replace('"id": 1', '"id": true'),
+    "a number in quotes": GOOD.replace('"recency_7": 1', '"recency_7": "1"'),
+    "null": GOOD.replace("8.5", "null"),
+    "a list": GOOD.replace("8.5", "[8.5]"),
+    "half a ride": GOOD.replace('"frequency_7": 1', '"frequency_7": 1.5'),
+    "an id beyond 64 bits": GOOD.replace('"id": 1', f'"id": {2**63}'),
+    "an id of 5,000 digits": GOOD.replace('"id": 1', '"id": ' + "9" * 5_000),
+    "recency beyond the window": GOOD.replace('"recency_7": 1', '"recency_7": 8'),
+    "negative recency": GOOD.replace('"recency_7": 1', '"recency_7": -1'),
+    "negative frequency": GOOD.replace('"frequency_7": 1', '"frequency_7": -1'),
+    "an absurd frequency": GOOD.replace('"frequency_7": 1', '"frequency_7": 10001'),
+    "negative money": GOOD.replace("8.5", "-0.01"),
+    "absurd money": GOOD.replace("8.5", "1.1e9"),
+    "money without rides": '{"id":1,"recency_7":0,"frequency_7":0,"monetary_7":5}',
+    "recency without rides": '{"id":1,"recency_7":3,"frequency_7":0,"monetary_7":0}',
+    "rides without recency": '{"id":1,"recency_7":0,"frequency_7":2,"monetary_7":9}',
+    "no JSON": "{",
+    "nothing": "",
+    "no object": "[]",
+    "a string": '"passenger"',
+    "deep nesting": "[" * 10_000,
+    "bytes that are no UTF-8": b"\xff\xfe{}",
+}
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+def test_a_bad_body_is_a_problem_that_says_where(client: httpx.Client, name: str) -> None:
+    answer = client.post(
+        "/api/predict", content=BAD_BODIES[name], headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["detail"]
+    assert client.get("/api/requests/1").json()["count"] == 0
+
+
+@pytest.mark.parametrize("number", ["1.0", "1e0"])
+def test_a_whole_number_may_be_written_with_a_point(client: httpx.Client, number: str) -> None:
+    body = GOOD.replace('"frequency_7": 1', f'"frequency_7": {number}')
+    answer = client.post("/api/predict", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["abc", "1.0", "1_000", "%201", "-", str(2**63), str(2**64), "9" * 400, "%ED%A0%80", "1;DROP"],
+)
+def test_a_path_that_is_no_integer_is_a_problem(client: httpx.Client, path: str) -> None:
+    answer = client.get(f"/api/requests/{path}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("passenger", [2**63 - 1, -(2**63), 0, -1])
+def test_every_integer_of_64_bits_is_an_id(client: httpx.Client, passenger: int) -> None:
+    body = {"id": passenger, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    assert client.post("/api/predict", json=body).json()["id"] == passenger
+    assert client.get(f"/api/requests/{passenger}").json() == {"id": passenger, "count": 1}
+
+
+def test_unknown_routes_and_methods_are_problems_too(client: httpx.Client) -> None:
+    for answer, status in (
+        (client.get("/nothing"), 404),
+        (client.get("/api/predict"), 405),
+        (client.delete("/reset"), 405),
+    ):
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_problem_says_how_many_fields_are_wrong(client: httpx.Client) -> None:
+    problem = client.post("/api/predict", json={"id": "x", "recency_7": 9}).json()
+    assert [error["field"] for error in problem["errors"]] == [
+        "body.id",
+        "body.recency_7",
+        "body.frequency_7",
+        "body.monetary_7",
+    ]
+    assert "3 more" in problem["detail"]
+
+
+def test_a_long_bad_value_is_not_sent_back_whole(client: httpx.Client) -> None:
+    answer = client.post(
+        "/api/predict",
+        json={"id": "x" * 100_000, "recency_7": 1, "frequency_7": 1, "monetary_7": 1},
+    )
+    assert answer.status_code == 422
+    assert len(answer.text) < 2_000
+
+
+def test_one_bad_passenger_fails_the_whole_batch_and_is_named(client: httpx.Client) -> None:
+    good = {"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    answer = client.post(
+        "/api/predict/batch", json={"passengers": [good, good | {"recency_7": 99}, good]}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "body.passengers.1.recency_7"
+    assert client.get("/api/requests/1").json()["count"] == 0
+
+
+def test_an_empty_batch_and_one_too_large_are_refused(client: httpx.Client) -> None:
+    good = {"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    for passengers in ([], [good] * 10_001):
+        answer = client.post("/api/predict/batch", json={"passengers": passengers})
+        assert answer.status_code == 422
+    assert client.get("/api/requests/1").json()["count"] == 0
