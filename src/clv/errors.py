@@ -7,6 +7,7 @@ ClvError
 ├── BundleError        a bundle is broken, tampered with, of another version, or unlike its original
 ├── RegistryError      the model registry refused, is away, or holds no such version
 ├── StoreError         the tracking database refused or is away
+├── ServeError         the service cannot listen where it should
 └── UsageError         settings or arguments contradict each other, or an extra is not installed
 """
 
@@ -17,6 +18,7 @@ __all__ = [
     "NotTrainedError",
     "OutputError",
     "RegistryError",
+    "ServeError",
     "StoreError",
     "UsageError",
 ]
@@ -48,6 +50,10 @@ class RegistryError(ClvError):
 
 class StoreError(ClvError):
     """The tracking database refused or is away."""
+
+
+class ServeError(ClvError):
+    """The service cannot listen where it should."""
 
 
 class UsageError(ClvError):

@@ -2,26 +2,27 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from clv.errors import UsageError
+from clv.errors import ServeError
 from clv.settings import Settings
 from clv.tracking import open_request_log
 
 __all__ = ["serve"]
 
 
-def serve(settings: Settings) -> None:
-    """Serve until stopped.
+def serve(settings: Settings, on_listening: Callable[[str], None]) -> None:
+    """Serve until stopped; tells `on_listening` the address once nothing stands in the way.
 
     What can fail is tried before any worker starts, so that it ends in one clear line and not in a
     traceback a worker.
 
     Raises
     ------
-    UsageError
+    ServeError
         Where the address cannot be bound.
     StoreError
         Where the tracking database cannot be opened.
@@ -37,6 +38,8 @@ def serve(settings: Settings) -> None:
             access_log=False,
             timeout_graceful_shutdown=20,
         )
+        host, port = listening.getsockname()[:2]
+        on_listening(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
         server = uvicorn.Server(config)
         if settings.workers == 1:
             server.run(sockets=[listening])
@@ -63,7 +66,7 @@ def _bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(
+        raise ServeError(
             f"Cannot listen on {host}:{port}: {reason}. "
             "Stop what is there, or choose another with --port or CLV_PORT."
         ) from error

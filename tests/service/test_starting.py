@@ -1,0 +1,71 @@
+"""What can fail as a service starts is one clear line and exit 1 or 2, not a traceback."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from support.server import serving
+
+
+def start(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "clv", "serve"],
+        env={**os.environ, "CLV_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def the_complaint(finished: subprocess.CompletedProcess[str]) -> str:
+    assert finished.returncode == 1, finished.stderr
+    assert "Traceback" not in finished.stderr
+    complaints = [line for line in finished.stderr.splitlines() if line.startswith("clv: ")]
+    assert len(complaints) == 1
+    return complaints[0]
+
+
+def test_a_port_in_use_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        complaint = the_complaint(start(tmp_path, CLV_PORT=port))
+    assert port in complaint
+    assert "--port" in complaint
+
+
+def test_an_unreachable_database_is_said_without_its_password(tmp_path: Path) -> None:
+    url = "postgresql://clv:geheim@127.0.0.1:9/clv"
+    complaint = the_complaint(start(tmp_path, CLV_PORT="0", CLV_DATABASE_URL=url))
+    assert "127.0.0.1:9" in complaint
+    assert "geheim" not in complaint
+
+
+def test_several_workers_serve_and_count_together(trained_home: Path, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
+    body = {"id": 5, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    with serving(trained_home, "--workers", "2", database_url=database) as server:
+        for _ in range(40):
+            # A new connection each time, so that both workers get some.
+            answer = httpx.post(f"{server.url}/api/predict", json=body, trust_env=False, timeout=30)
+            assert answer.status_code == 200
+        with server.client() as client:
+            assert client.get("/api/requests/5").json()["count"] == 40
+
+
+def test_postgresql_tracks_as_sqlite_does(trained_home: Path, postgres_url: str) -> None:
+    body = {"id": 2**63 - 1, "recency_7": 7, "frequency_7": 3, "monetary_7": 60}
+    with (
+        serving(trained_home, database_url=postgres_url) as server,
+        server.client() as client,
+    ):
+        client.post("/reset").raise_for_status()
+        for expected in (1, 2, 3):
+            assert client.post("/api/predict", json=body).status_code == 200
+            assert client.get(f"/api/requests/{2**63 - 1}").json()["count"] == expected
