@@ -8,11 +8,14 @@ stands where it does is a tag of that version.
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from filelock import FileLock
+from sqlalchemy.exc import SQLAlchemyError
 
 import clv.offline  # noqa: F401 - before MLflow
 
@@ -88,6 +91,7 @@ class Registry:
         self.uri = uri
         self.name = name
         self._folder = folder
+        self._opened = False
 
     # ------------------------------------------------------------ reading
 
@@ -260,13 +264,27 @@ class Registry:
             f"There is no version '{number}' of '{self.name}'. See those there are: clv models list"
         )
 
+    def _open(self, client: MlflowClient) -> None:
+        """Let MLflow make its tables where they are missing, one process at a time.
+
+        It does so at the first call, without a lock: two processes that meet there both fail.
+        """
+        lock = nullcontext() if self._is_server() else FileLock(self._folder / ".registry.lock")
+        with lock:
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
+        self._opened = True
+
     @contextmanager
     def _client(self) -> Iterator[MlflowClient]:
         if not self._is_server():
             self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            yield MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        except (MlflowException, OSError) as error:
+            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            if not self._opened:
+                self._open(client)
+            yield client
+        except (MlflowException, SQLAlchemyError, OSError) as error:
             where = self.uri if self._is_server() else shown(database_url(self.uri))
             cause = str(error).strip().splitlines()[0]
             raise RegistryError(

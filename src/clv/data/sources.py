@@ -111,8 +111,10 @@ class _DuckDBSource:
     parameters: list[str]
 
     def count(self) -> int:
-        found = self._query("count(*)").fetchone()  # type: ignore[operator]  # wrong in its stub
-        return int(found[0]) if found else 0
+        try:
+            return int(self._query("count(*)").fetchall()[0][0])
+        except duckdb.Error as error:
+            raise _unreadable(self.name, error) from error
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         try:

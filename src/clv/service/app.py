@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
         try:
             champion.refresh()
+            champion.current()
         except ClvError as error:
             _log.warning("Started without a model: %s", error)
         follower = asyncio.create_task(champion.follow())

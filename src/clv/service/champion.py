@@ -74,3 +74,6 @@ class Champion:
                 await asyncio.to_thread(self.refresh)
             except ClvError as error:
                 _log.warning("The registry was not asked for a new champion: %s", error)
+            except Exception:  # noqa: BLE001
+                # Whatever it was, a follower that ends would leave the service behind for good.
+                _log.exception("Looking for a new champion failed")

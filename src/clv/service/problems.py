@@ -54,7 +54,10 @@ def handle_errors(app: FastAPI) -> None:
     @app.exception_handler(ClvError)
     async def refused(_: Request, error: ClvError) -> JSONResponse:
         if isinstance(error, _UNAVAILABLE):
-            _log.warning("%s", error)
+            # Without a model every request says so; once, at the start, is enough for the log.
+            _log.log(
+                logging.DEBUG if isinstance(error, NotTrainedError) else logging.WARNING, error
+            )
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after_s=5)
         _log.error("%s", error)
         return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The service could not do that.")

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -35,6 +36,7 @@ def serve(settings: Settings, on_listening: Callable[[str], None]) -> None:
             factory=True,
             workers=settings.workers,
             log_level=settings.log_level.lower(),
+            log_config=_logging(settings.log_level),
             access_log=False,
             timeout_graceful_shutdown=20,
         )
@@ -55,6 +57,13 @@ def _try_database(settings: Settings) -> None:
         await log.close()
 
     asyncio.run(open_and_close())
+
+
+def _logging(level: str) -> dict[str, Any]:
+    """Configure uvicorn's logging with ours beside it."""
+    ours = {"handlers": ["default"], "level": level, "propagate": False}
+    loggers = {**uvicorn.config.LOGGING_CONFIG["loggers"], "clv": ours}
+    return {**uvicorn.config.LOGGING_CONFIG, "loggers": loggers}
 
 
 def _bind(host: str, port: int) -> socket.socket:
