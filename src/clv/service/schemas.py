@@ -48,14 +48,14 @@ def _bounds(column: Column) -> Any:
     return Field(ge=column.low, le=column.high, strict=True, description=column.meaning)
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
 Id = Annotated[
-    WholeNumber, Field(ge=-_INT64, lt=_INT64, strict=True, description="the passenger's id")
+    int,
+    Field(ge=-_INT64, lt=_INT64, strict=True, description="the passenger's id"),
+    BeforeValidator(_whole),
 ]
 PassengerId = Annotated[
-    int,
-    BeforeValidator(_decimal, json_schema_input_type=int),
-    Path(ge=-_INT64, lt=_INT64, description="the passenger's id", examples=[1234]),
+    Annotated[int, Field(ge=-_INT64, lt=_INT64), BeforeValidator(_decimal)],
+    Path(description="the passenger's id", examples=[1234]),
 ]
 
 
@@ -73,8 +73,8 @@ class PassengerIn(_In):
     )
 
     id: Id
-    recency_7: Annotated[WholeNumber, _bounds(_RECENCY)]
-    frequency_7: Annotated[WholeNumber, _bounds(_FREQUENCY)]
+    recency_7: Annotated[int, _bounds(_RECENCY), BeforeValidator(_whole)]
+    frequency_7: Annotated[int, _bounds(_FREQUENCY), BeforeValidator(_whole)]
     monetary_7: Annotated[float, _bounds(_MONETARY)]
 
     @model_validator(mode="after")

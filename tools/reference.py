@@ -1,0 +1,128 @@
+"""Write docs/reference.md from the code, or check that it still says what the code says.
+
+python tools/reference.py            write it
+python tools/reference.py --check    exit 1 where it would change
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+
+from clv.cli import app
+from clv.service.app import create_app
+from clv.settings import Settings
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference.md"
+
+
+def commands() -> Iterator[str]:
+    """Every command with its arguments and options, as --help has them."""
+    yield "## Commands\n"
+    yield "Exit codes: 0 done, 1 failed for a stated reason, 2 wrong usage.\n"
+    yield from _command(typer.main.get_command(app), "clv")
+
+
+def _command(command: Any, name: str) -> Iterator[str]:
+    children = getattr(command, "commands", {})
+    for child_name, child in children.items():
+        yield from _command(child, f"{name} {child_name}")
+    if children:
+        return
+    yield f"### `{name}`\n"
+    yield _reflowed(command.help) + "\n"
+    yield "| argument or option | | default |\n|---|---|---|"
+    for parameter in command.params:
+        if parameter.name == "help":
+            continue
+        names = parameter.opts if parameter.opts[0].startswith("-") else [parameter.metavar]
+        annotation = parameter.type_descriptor.annotation
+        choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+        shown = ", ".join(f"`{option}`" for option in names)
+        if choices:
+            shown += f" ({' or '.join(choices)})"
+        default = "" if parameter.default in (None, False) else f"`{parameter.default}`"
+        required = "required" if parameter.required else default
+        yield f"| {shown} | {_reflowed(parameter.help)} | {required} |"
+    yield ""
+
+
+def _reflowed(text: str | None) -> str:
+    paragraphs = (text or "").strip().split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).replace("|", "\\|")
+
+
+def settings() -> Iterator[str]:
+    """Every setting."""
+    yield "## Settings\n"
+    yield "Environment variables; each is read once, at the start.\n"
+    yield "| variable | | default |\n|---|---|---|"
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        variable = alias.choices[0] if hasattr(alias, "choices") else f"CLV_{name.upper()}"
+        default = f"`{field.default}`" if str(field.default) else ""
+        yield f"| `{variable}` | {_reflowed(field.description)} | {default} |"
+    yield ""
+
+
+def http() -> Iterator[str]:
+    """Every route, with an example where the schema has one."""
+    document = create_app(Settings()).openapi()
+    schemas = document["components"]["schemas"]
+    yield "## HTTP\n"
+    yield "Interactive at `/docs`, machine-readable at `/openapi.json`. Errors are problem details"
+    yield "after RFC 9457 (`application/problem+json`) that name the field, the value and what was"
+    yield "expected.\n"
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"### `{method.upper()} {path}`\n"
+            yield _reflowed(operation["description"]) + "\n"
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if body:
+                yield from _fields("Body", schemas[body["schema"]["$ref"].rsplit("/")[-1]])
+            answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            if "$ref" in answer:
+                yield from _fields("Answer", schemas[answer["$ref"].rsplit("/")[-1]])
+            for status, response in operation["responses"].items():
+                if status != "200":
+                    yield f"- {status}: {response['description']}"
+            yield ""
+
+
+def _fields(title: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield f"{title}:\n"
+    yield "| field | type | |\n|---|---|---|"
+    for name, field in schema["properties"].items():
+        kind = field.get("type", "object")
+        if kind == "array":
+            kind = f"array of {field['items'].get('$ref', '').rsplit('/')[-1]}"
+        low, high = field.get("minimum"), field.get("maximum")
+        bounds = [f"{low:,.0f} to {high:,.0f}"] if high is not None else []
+        described = "; ".join(part for part in (field.get("description", ""), *bounds) if part)
+        yield f"| `{name}` | {kind} | {described} |"
+    yield ""
+
+
+def main() -> int:
+    """Write or check."""
+    parts = [
+        "# Reference\n",
+        "Generated from the code by `make docs`; `make check` fails where it is out of step.\n",
+        *commands(),
+        *settings(),
+        *http(),
+    ]
+    text = "\n".join(parts).rstrip() + "\n"
+    if "--check" in sys.argv:
+        if not REFERENCE.exists() or REFERENCE.read_text() != text:
+            print("docs/reference.md is out of step with the code. Run `make docs`.")
+            return 1
+        return 0
+    REFERENCE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
