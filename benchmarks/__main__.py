@@ -1,0 +1,74 @@
+"""Run every benchmark and write docs/benchmarks.md.
+
+Figures of speed are from one machine and one run; ratios within a run are what to compare.
+"""
+
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.quality import quality
+from benchmarks.speed import batch, one_row
+from clv.clock import utc_now
+from clv.data.checks import read_history
+from clv.data.sample import write_sample
+from clv.data.sources import open_source
+from clv.registry import open_registry
+from clv.schema import Window
+from clv.settings import Settings
+from clv.training import TrainingResult, release, train
+
+ROOT = Path(__file__).parent.parent
+REAL = Path(os.environ.get("CLV_SHARED", ROOT.parent / "shared")) / "data" / "passengers.sqlite"
+
+
+class Said:
+    """Progress as lines."""
+
+    def start(self, stage: str, steps: int) -> None:  # noqa: D102
+        print(f"  {stage} ({steps})", flush=True)
+
+    def step(self) -> None:  # noqa: D102
+        pass
+
+
+def trained_on(source: Path) -> TrainingResult:
+    with open_source(source) as opened:
+        return train(read_history(opened, Window()), progress=Said())
+
+
+def sections(folder: Path) -> Iterator[str]:
+    print("generated passengers")
+    sample = write_sample(folder / "sample", passengers=20_000, seed=7).activity
+    result = trained_on(sample)
+    yield quality("Quality on 20,000 generated passengers", result)
+    if REAL.exists():
+        print("real passengers")
+        result = trained_on(REAL)
+        yield quality("Quality on 58,206 real passengers", result)
+    registry = open_registry(Settings(home=folder))
+    number = release(result, registry, folder, now=utc_now()).number
+    print("speed")
+    yield one_row(result, registry.bundle(number))
+    yield batch(folder, registry.bundle(number))
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        body = "\n".join(sections(Path(temporary)))
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("onnxruntime", "lightgbm", "scikit-learn", "duckdb")
+    )
+    (ROOT / "docs" / "benchmarks.md").write_text(
+        "# Benchmarks\n\n"
+        f"Written by `make bench` on {machine}, {versions}. "
+        "Compare ratios within a run, not seconds between machines.\n\n" + body
+    )
+
+
+if __name__ == "__main__":
+    main()
