@@ -10,14 +10,14 @@ ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
 # ------------------------------------------------------------ what all stages share
 FROM ${PYTHON_IMAGE} AS base
-# No pip or uv run by hand later may leave bytecode: what is needed is compiled while building.
 # SAFEPATH keeps the working folder, which is the writable volume, off Python's module path.
 ENV PATH=/opt/venv/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONSAFEPATH=1
 # The public Python images ship their standard library uncompiled, and the user below may not
-# write there: without this every start compiles it again.
+# write there: every start would compile it again (0.4 s of the service's 2.2, 0.1 s of each
+# health check).
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash \
         -x '/(test|tests|idlelib|lib2to3|site-packages|dist-packages)/' \
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
@@ -46,20 +46,25 @@ ENV UV_SYSTEM_CERTS=1 \
 WORKDIR /build
 RUN python3 -m venv --without-pip /opt/venv
 
+# Each removes uv's lock file, which any user could write to.
+
 FROM builder AS app-packages
 COPY requirements.txt ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --quiet --python /opt/venv --require-hashes -r requirements.txt
+    uv pip install --quiet --python /opt/venv --require-hashes -r requirements.txt \
+    && rm -f /opt/venv/.lock
 
 FROM builder AS train-packages
 COPY requirements-train.txt ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --quiet --python /opt/venv --require-hashes -r requirements-train.txt
+    uv pip install --quiet --python /opt/venv --require-hashes -r requirements-train.txt \
+    && rm -f /opt/venv/.lock
 
 FROM builder AS test-packages
 COPY requirements-dev.txt ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --quiet --python /opt/venv --require-hashes -r requirements-dev.txt
+    uv pip install --quiet --python /opt/venv --require-hashes -r requirements-dev.txt \
+    && rm -f /opt/venv/.lock
 
 # clv alone in an environment of the same name: laid over the packages it is a small layer of its
 # own, so that a change of the sources neither builds nor ships the packages again.
@@ -68,38 +73,71 @@ COPY pyproject.toml README.md ./
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv build --quiet --python /opt/venv --wheel --out-dir /wheel \
-    && uv pip install --quiet --python /opt/venv --no-deps /wheel/*.whl
+    && uv pip install --quiet --python /opt/venv --no-deps /wheel/*.whl \
+    && rm -f /opt/venv/.lock
 
 
 # ------------------------------------------------------------ what the images share
 FROM base AS runtime
 # All that is kept goes to the one volume. It is also home and working folder: what a library
-# wants to write (a cache, DuckDB's spilled rows) lands there or in /tmp, never in the image.
-ENV CLV_HOME=/data \
-    HOME=/data
+# wants to write (a cache, the rows that DuckDB spills) lands there or in /tmp, so the rest of the
+# file system can be read-only. No VOLUME: without a name it only hides where the models went.
 RUN mkdir /data && chown 10001:10001 /data
+ENV HOME=/data
 WORKDIR /data
-VOLUME /data
 # By number, so that an orchestrator can see that it is not root.
 USER 10001:10001
 STOPSIGNAL SIGTERM
 
+FROM runtime AS openmp
 # LightGBM's wheel brings everything but the OpenMP runtime.
-FROM base AS openmp
+USER root
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends libgomp1 >/dev/null \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log
+USER 10001:10001
 
 
 # ------------------------------------------------------------ test
 FROM openmp AS test
-LABEL org.opencontainers.image.title="clv test" \
-      org.opencontainers.image.description="Runs the tests of clv."
 COPY --from=test-packages /opt/venv /opt/venv
 COPY --from=clv /opt/venv /opt/venv
 WORKDIR /opt/clv
 COPY . .
-ENV HOME=/tmp HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis
-USER 10001:10001
-STOPSIGNAL SIGTERM
+ENV HOME=/tmp \
+    HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis
 ENTRYPOINT ["pytest", "-p", "no:cacheprovider", "-m", "not acceptance"]
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="clv test" \
+      org.opencontainers.image.description="Runs the tests of clv on the installed package." \
+      org.opencontainers.image.version="${VERSION}"
+
+
+# ------------------------------------------------------------ train
+FROM openmp AS train
+COPY --from=train-packages /opt/venv /opt/venv
+COPY --from=clv /opt/venv /opt/venv
+ENV CLV_HOME=/data
+ENTRYPOINT ["clv", "train"]
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="clv train" \
+      org.opencontainers.image.description="Learns what a customer will be worth from a history." \
+      org.opencontainers.image.version="${VERSION}"
+
+
+# ------------------------------------------------------------ app, the default
+FROM runtime AS app
+COPY --from=app-packages /opt/venv /opt/venv
+COPY --from=clv /opt/venv /opt/venv
+ENV CLV_HOME=/data \
+    CLV_HOST=0.0.0.0
+EXPOSE 8080
+# http.client and not urllib: urllib would go through a proxy where the container is given one.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('CLV_PORT', 8080)), timeout=4); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+ENTRYPOINT ["clv"]
+CMD ["serve"]
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="clv" \
+      org.opencontainers.image.description="Predicts what a customer will be worth from what they did in their first days." \
+      org.opencontainers.image.version="${VERSION}"

@@ -68,8 +68,13 @@ bench: setup ## Measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 .PHONY: docker-train
-docker-train: ## Train in a container, on DATA inside the volume or on generated passengers
-	docker compose run --rm --build train
+docker-train: ## Train in a container (DATA=file or URL; without it, on generated passengers)
+	@if test -f "$(DATA)"; then \
+	    folder=$$(cd "$$(dirname "$(DATA)")" && pwd); \
+	    docker compose run --rm --build --volume "$$folder:/input:ro" train --data "/input/$$(basename "$(DATA)")"; \
+	else \
+	    docker compose run --rm --build train $(if $(DATA),--data "$(DATA)"); \
+	fi
 
 .PHONY: docker-run
 docker-run: ## Serve from a container on port 8080
@@ -77,7 +82,7 @@ docker-run: ## Serve from a container on port 8080
 
 .PHONY: docker-test
 docker-test: ## Run the tests in a container
-	docker compose run --rm --build test
+	docker compose run --rm --build test $(ARGS)
 
 .PHONY: clean
 clean: ## Remove .venv and caches; never data or models

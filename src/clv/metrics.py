@@ -40,8 +40,8 @@ def mae(actual: Floats, predicted: Floats) -> float:
 
 
 def bias(actual: Floats, predicted: Floats) -> float:
-    """Predicted over actual money, less 1: -0.02 promises 2% too little in all."""
-    return float(predicted.sum() / actual.sum() - 1)
+    """Predicted over actual money, less 1: -0.02 promises 2% too little in all; NaN of nothing."""
+    return float(predicted.sum() / actual.sum() - 1) if actual.any() else float("nan")
 
 
 def normalised_gini(actual: Floats, predicted: Floats) -> float:
@@ -57,11 +57,25 @@ def normalised_gini(actual: Floats, predicted: Floats) -> float:
     float
         NaN where all actuals are equal: then there is no order to find.
     """
-    if np.ptp(actual) == 0 or actual.sum() <= 0:
+    if np.ptp(_to_micros(actual)) == 0 or actual.sum() <= 0:
         return float("nan")
-    _, group = np.unique(predicted, return_inverse=True)
-    tied = (np.bincount(group, actual) / np.bincount(group))[group]
-    return _gini(tied, predicted) / _gini(actual, actual)
+    tied = _averaged_within_ties(actual, predicted)
+    return _gini(tied, _to_micros(predicted)) / _gini(actual, actual)
+
+
+def _to_micros(values: Floats) -> Floats:
+    """Round to a millionth of the currency unit: what is nearer than that is equal.
+
+    To add what is spent to a prediction and take it away again leaves noise in the last digits,
+    by which customers with one and the same increment would be put in an order.
+    """
+    return np.round(values, 6)
+
+
+def _averaged_within_ties(actual: Floats, predicted: Floats) -> Floats:
+    """Mean of `actual` over the rows with the same prediction, shape (n,)."""
+    _, group = np.unique(_to_micros(predicted), return_inverse=True)
+    return np.asarray((np.bincount(group, actual) / np.bincount(group))[group])
 
 
 def _gini(values: Floats, order_by: Floats) -> float:
@@ -85,7 +99,9 @@ def deciles(actual: Floats, predicted: Floats) -> list[DecileRow]:
     """Mean predicted against mean actual, a tenth of the customers at a time, by rank.
 
     Cut by rank, not by value: most predictions are tied, and cutting by value fails on equal edges.
+    Actuals are averaged within ties; otherwise the order of the rows leaks into the tenths.
     """
+    actual = _averaged_within_ties(actual, predicted)
     parts = np.array_split(np.argsort(predicted, kind="stable"), 10)
     return [
         DecileRow(number, len(rows), float(predicted[rows].mean()), float(actual[rows].mean()))

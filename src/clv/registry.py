@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 import clv.offline  # noqa: F401 - before MLflow
@@ -26,7 +27,7 @@ from mlflow.entities import Metric, Param
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from clv.errors import NotTrainedError, RegistryError
+from clv.errors import DataError, NotTrainedError, RegistryError
 from clv.settings import Settings
 from clv.sql import database_url, shown
 
@@ -212,6 +213,7 @@ class Registry:
             if not former:
                 raise RegistryError("There is no champion before this one to return to.")
             number = former.pop()
+            self.bundle(number)  # as in `promote`
             self._crown(client, number, former)
             client.set_model_version_tag(self.name, left, "reason", f"rolled back to {number}")
         return number
@@ -264,13 +266,19 @@ class Registry:
             f"There is no version '{number}' of '{self.name}'. See those there are: clv models list"
         )
 
-    def _open(self, client: MlflowClient) -> None:
-        """Let MLflow make its tables where they are missing, one process at a time.
+    def _open(self) -> None:
+        """See that the registry answers, and let MLflow make its tables where they are missing.
 
-        It does so at the first call, without a lock: two processes that meet there both fail.
+        We connect before MLflow does, which tries for 100 s to reach a database that is away. It
+        makes the tables at the first call, without a lock: two processes that meet there both fail.
         """
         lock = nullcontext() if self._is_server() else FileLock(self._folder / ".registry.lock")
         with lock:
+            if not self._is_server():
+                url = database_url(self.uri)
+                patience = {"connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
+                create_engine(url, poolclass=NullPool, connect_args=patience).connect().close()
+            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             client.search_experiments(max_results=1)
             client.search_registered_models(max_results=1)
         self._opened = True
@@ -280,17 +288,24 @@ class Registry:
         if not self._is_server():
             self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             if not self._opened:
-                self._open(client)
-            yield client
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            where = self.uri if self._is_server() else shown(database_url(self.uri))
-            cause = str(error).strip().splitlines()[0]
+                self._open()
+            yield MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        except (MlflowException, SQLAlchemyError, OSError, ImportError, DataError) as error:
+            where = self._shown()
+            # MLflow repeats the URI in its messages, password and all.
+            cause = str(error).strip().splitlines()[0].replace(self.uri.rstrip("/"), where)
             raise RegistryError(
-                f"The model registry at {where} cannot be used: {cause}. "
+                f"The model registry at {where} cannot be used: {cause.rstrip('.')}. "
                 "Check MLFLOW_TRACKING_URI and that the registry is up."
             ) from error
+
+    def _shown(self) -> str:
+        """The URI without its password."""
+        try:
+            return shown(database_url(self.uri))
+        except DataError:
+            return "the address in MLFLOW_TRACKING_URI"
 
 
 def _version(version: ModelVersion, aliases: Mapping[str, str]) -> Version:

@@ -14,7 +14,10 @@ __all__ = ["Settings", "load_settings"]
 class Settings(BaseSettings):
     """What can be set from outside, by environment variable. Frozen once read."""
 
-    model_config = SettingsConfigDict(env_prefix="CLV_", frozen=True, extra="ignore")
+    # An empty variable is an unset one: CLV_HOME= would otherwise be the current folder.
+    model_config = SettingsConfigDict(
+        env_prefix="CLV_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     home: Path = Field(
         default=Path("var"),
@@ -31,7 +34,7 @@ class Settings(BaseSettings):
     )
     model_name: str = Field(
         default="clv",
-        min_length=1,
+        pattern="^[^/:'\"]+$",  # as MLflow has it
         description="Name of the registered model; two products can share one MLflow server.",
     )
     host: str = Field(default="127.0.0.1", description="Address that the service binds to.")
@@ -40,6 +43,7 @@ class Settings(BaseSettings):
     poll_interval_s: float = Field(
         default=5.0,
         gt=0,
+        allow_inf_nan=False,
         description="Seconds between two looks at the registry for a new champion.",
     )
     tracking_queue_rows: int = Field(
@@ -78,7 +82,7 @@ def load_settings() -> Settings:
         Where a variable cannot be used; names it, its value and what was expected.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -87,3 +91,14 @@ def load_settings() -> Settings:
             f"{name} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}. "
             "Correct the variable or unset it."
         ) from error
+    try:
+        root = settings.root
+        usable = next(path for path in (root, *root.parents) if path.exists()).is_dir()
+    except (OSError, RuntimeError):  # RuntimeError: there is no such user as in ~user
+        usable = False
+    if not usable:
+        raise UsageError(
+            f"CLV_HOME is '{settings.home}': expected a folder, or a path where one can be made. "
+            "Correct the variable or unset it."
+        )
+    return settings

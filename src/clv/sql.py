@@ -22,12 +22,17 @@ def database_url(text: str) -> URL:
         Where the text is no URL. The text itself is not repeated: it may hold a password.
     """
     try:
-        return with_driver(make_url(text))
+        url = with_driver(make_url(text))
     except (ArgumentError, ValueError):
+        url = None
+    # An '@' in the host is the rest of a password that has one in it, and would be shown.
+    if url is None or "@" in (url.host or ""):
         raise DataError(
             "The database URL cannot be read. Expected something like "
-            "postgresql://user:password@host:5432/database or sqlite:////folder/file.sqlite."
-        ) from None
+            "postgresql://user:password@host:5432/database or sqlite:////folder/file.sqlite; "
+            "write special characters in the password percent-encoded, '@' as %40."
+        )
+    return url
 
 
 def with_driver(url: URL) -> URL:

@@ -5,10 +5,18 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from clv.errors import BundleError
-from clv.schema import Floats, Window
+from clv.schema import FEATURES, Floats, Window
 
 __all__ = [
     "FORMAT",
@@ -93,6 +101,13 @@ class Manifest(_Part):
     versions: dict[str, str]
     files: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _can_be_predicted_with(self) -> Self:
+        if self.features != FEATURES:
+            raise ValueError(f"features {self.features}: expected {FEATURES}")
+        Window(self.observation_days, self.horizon_days)
+        return self
+
     @property
     def window(self) -> Window:
         """The window that the model was trained for."""
@@ -111,7 +126,10 @@ class Manifest(_Part):
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise BundleError(f"'{path}' cannot be read: {error.strerror}.") from error
+            raise BundleError(
+                f"'{path}' cannot be read: {error.strerror}. "
+                "Register the bundle again, or roll back to another version."
+            ) from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -80,7 +80,7 @@ class Predictor:
             Where a file is missing, foreign or altered, or a golden row comes out differently.
         """
         manifest = Manifest.read(folder)
-        _check_files(folder, manifest)
+        graph = _read_checked(folder, manifest, role)
         options = onnxruntime.SessionOptions()
         # One row takes 10 microseconds: threads would cost more than they bring, and one thread
         # sums the trees in one order, so a row has the same answer alone and in a batch.
@@ -89,15 +89,17 @@ class Predictor:
         options.log_severity_level = 3
         try:
             session = onnxruntime.InferenceSession(
-                (folder / GRAPHS[role]).read_bytes(),
-                options,
-                providers=["CPUExecutionProvider"],
+                graph, options, providers=["CPUExecutionProvider"]
             )
+            predictor = cls(manifest, session, version)
+            golden = predictor.predict(_golden_activity(manifest))
         except Exception as error:  # onnxruntime raises classes of its own, unrelated
-            raise BundleError(f"'{folder / GRAPHS[role]}' is no usable graph: {error}") from error
-        predictor = cls(manifest, session, version)
+            raise BundleError(
+                f"'{folder / GRAPHS[role]}' is no usable graph: {error} "
+                "Register the bundle again, or roll back to another version."
+            ) from error
         if role == "serving":
-            predictor._check_golden_rows(folder)
+            _check_golden_rows(folder, manifest, golden.expected_increment)
         return predictor
 
     def predict(self, activity: Activity) -> Predictions:
@@ -117,30 +119,34 @@ class Predictor:
             expected = np.maximum(expected - spent, 0.0)
         return spent + expected, expected  # in float64: no cent of what is known is lost
 
-    def _check_golden_rows(self, folder: Path) -> None:
-        rows = self.manifest.golden
-        predictions = self.predict(
-            Activity.of(
-                [row.recency for row in rows],
-                [row.frequency for row in rows],
-                [row.monetary for row in rows],
-            )
-        )
-        expected = np.array([row.expected_increment for row in rows])
-        wrong = np.abs(predictions.expected_increment - expected) > _GOLDEN_TOLERANCE * np.maximum(
-            np.abs(expected), 1.0
-        )
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise BundleError(
-                f"'{folder}' does not compute what it did when it was written: golden row {row} "
-                f"gives {predictions.expected_increment[row]:.6g}, expected {expected[row]:.6g}. "
-                "Train again on this machine, or install the onnxruntime that the manifest names."
-            )
+
+def _golden_activity(manifest: Manifest) -> Activity:
+    rows = manifest.golden
+    return Activity.of(
+        [row.recency for row in rows],
+        [row.frequency for row in rows],
+        [row.monetary for row in rows],
+    )
 
 
-def _check_files(folder: Path, manifest: Manifest) -> None:
-    """Exactly the files of the manifest, unaltered: nothing is loaded that nobody vouched for."""
+def _check_golden_rows(folder: Path, manifest: Manifest, said: Floats) -> None:
+    expected = np.array([row.expected_increment for row in manifest.golden])
+    # The negation also refuses NaN.
+    wrong = ~(np.abs(said - expected) <= _GOLDEN_TOLERANCE * np.maximum(np.abs(expected), 1.0))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise BundleError(
+            f"'{folder}' does not compute what it did when it was written: golden row {row} "
+            f"gives {said[row]:.6g}, expected {expected[row]:.6g}. "
+            "Train again on this machine, or install the onnxruntime that the manifest names."
+        )
+
+
+def _read_checked(folder: Path, manifest: Manifest, role: Role) -> bytes:
+    """The graph of a role, once the folder holds exactly the files of the manifest, unaltered.
+
+    Nothing is loaded that nobody vouched for.
+    """
     found = {path.name for path in folder.iterdir()} - {MANIFEST}
     expected = set(GRAPHS.values())
     if set(manifest.files) != expected or found != expected:
@@ -149,9 +155,16 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
             f"'{folder}' must hold {MANIFEST} and {', '.join(sorted(expected))}, no more and no "
             f"less; at fault: {odd}. Register the bundle again."
         )
-    for name, checksum in manifest.files.items():
-        if sha256_of(folder / name) != checksum:
-            raise BundleError(
-                f"'{folder / name}' was altered: its sha256 is not that of the manifest. "
-                "Register the bundle again, or roll back to another version."
-            )
+    try:
+        for name, checksum in manifest.files.items():
+            if sha256_of(folder / name) != checksum:
+                raise BundleError(
+                    f"'{folder / name}' was altered: its sha256 is not that of the manifest. "
+                    "Register the bundle again, or roll back to another version."
+                )
+        return (folder / GRAPHS[role]).read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"'{error.filename}' cannot be read: {error.strerror}. "
+            "Register the bundle again, or roll back to another version."
+        ) from error

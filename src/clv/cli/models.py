@@ -23,7 +23,10 @@ def _registry() -> "Registry":
 
 @app.command("list")
 def list_versions(as_json: JsonOption = False) -> None:
-    """List all versions, newest first."""
+    """List all versions, newest first.
+
+    Example: `clv models list`
+    """
     versions = _registry().versions()
     if as_json:
         print_json(versions)
@@ -56,12 +59,18 @@ def promote(
     version: Annotated[str, typer.Argument(help="Number of the version, as `list` shows it.")],
     reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "promoted by hand",
 ) -> None:
-    """Make a version the champion; running services pick it up by themselves."""
+    """Make a version the champion; running services pick it up by themselves.
+
+    Example: `clv models promote 3`
+    """
     _registry().promote(version, reason)
     say(f"Version {version} is champion.")
 
 
 @app.command()
 def rollback() -> None:
-    """Return to the champion before this one."""
+    """Return to the champion before this one.
+
+    Example: `clv models rollback`
+    """
     say(f"Version {_registry().rollback()} is champion again.")

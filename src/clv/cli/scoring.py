@@ -115,9 +115,9 @@ def validate(
                 if position
                 else "",
                 f"{line.mae:.2f}",
-                f"{line.bias:+.1%}",
-                f"{line.gini_total:.3f}",
-                f"{line.gini_increment:.3f}",
+                f"{line.bias:+z.1%}",
+                f"{line.gini_total:z.3f}",
+                f"{line.gini_increment:z.3f}",
                 f"{line.decile_mape:.1%}",
             )
             for position, line in enumerate(result.lines)

@@ -33,7 +33,7 @@ def train(
     table_name: TableOption = DEFAULT_TABLE,
     observation_days: ObservationDays = 7,
     horizon_days: HorizonDays = 30,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same result.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 42,
     test_share: Annotated[
         float, typer.Option(min=0.05, max=0.5, help="Share of customers held out for the test.")
     ] = 0.2,
@@ -137,9 +137,9 @@ def _show(result: "TrainingResult", released: "Release") -> None:
                 f"{row.to_champion.standard_error:.1f}",
                 f"{row.test_mse:.1f}",
                 f"{row.test_mae:.2f}",
-                f"{row.test_bias:+.1%}",
-                f"{row.test_gini_total:.3f}",
-                f"{row.test_gini_increment:.3f}",
+                f"{row.test_bias:+z.1%}",
+                f"{row.test_gini_total:z.3f}",
+                f"{row.test_gini_increment:z.3f}",
                 f"{row.test_decile_mape:.1%}",
                 f"{row.fit_seconds:.2f}",
             )

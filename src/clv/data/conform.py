@@ -29,6 +29,12 @@ __all__ = ["ID", "ColumnNames", "Conformed", "Problem", "conform", "find_columns
 
 ID = "id"
 _ID_NAMES = (ID, "passenger_id", "customer_id")
+_NO_ID = (
+    pa.types.is_nested,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary,
+)
 
 Mask = NDArray[np.bool_]
 
@@ -118,8 +124,19 @@ def find_columns(
 
 
 def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Conformed:
-    """Read one batch by the contract in `clv.schema`; every broken rule becomes a `Problem`."""
+    """Read one batch by the contract in `clv.schema`; every broken rule becomes a `Problem`.
+
+    Raises
+    ------
+    DataError
+        Where the ids are of a kind that no output could hold.
+    """
     ids = batch.column(names.id)
+    if any(is_kind(ids.type) for is_kind in _NO_ID):
+        raise DataError(
+            f"Column '{names.id}' holds {ids.type}; expected whole numbers or text. "
+            "Make a view that writes the ids as text."
+        )
     problems = [
         _problem("null", names.id, "no id, so the row belongs to nobody", pc.is_null(ids), ids)
     ]
@@ -169,6 +186,9 @@ def _to_float(array: pa.Array) -> tuple[Floats, Mask]:
     unreadable = np.zeros(len(array), dtype=bool)
     if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type):
         return np.full(len(array), np.nan), np.asarray(pc.is_valid(array), dtype=bool)
+    if pa.types.is_decimal(array.type):
+        # Arrow turns 7.27 into 7.2700000000000005, where its text gives the nearest float.
+        array = pc.cast(array, pa.string())
     try:
         # safe=False: integers beyond 2**53 lose digits here, and are far out of range anyway.
         cast = pc.cast(array, pa.float64(), safe=False)
@@ -179,7 +199,8 @@ def _to_float(array: pa.Array) -> tuple[Floats, Mask]:
             if value is None:
                 continue
             try:
-                values[row] = float(value)
+                # float() alone would read '1_0' as 10.
+                values[row] = float("" if "_" in str(value) else value)
             except (TypeError, ValueError):
                 unreadable[row] = True
         return values, unreadable

@@ -8,12 +8,16 @@ CSV, Parquet and DuckDB files go through DuckDB; SQLite and everything else that
 through SQLAlchemy. Sources are opened read-only and never changed.
 """
 
+import csv
 import difflib
+import glob
+import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import duckdb
 import pyarrow as pa
@@ -31,6 +35,9 @@ BATCH_ROWS = 65_536
 
 _TEXT_FILES = (".csv", ".csv.gz", ".tsv")
 _SQLITE_FILES = (".sqlite", ".sqlite3", ".db")
+_DELIMITERS = ",;\t|"
+# Seconds that a lock or a server is waited for.
+_PATIENCE_S = 5
 _KINDS = ".csv, .parquet, .sqlite or .duckdb file, or a database URL such as postgresql://..."
 
 
@@ -76,27 +83,32 @@ def open_source(location: str | Path, table: str = DEFAULT_TABLE) -> Iterator[So
         Where there is no such file, table or server, or it cannot be read.
     """
     text = str(location)
-    if "://" in text:
-        with _sql_source(database_url(text), table) as source:
+    url = database_url(text) if "://" in text else None
+    if url is not None and url.get_backend_name() != "sqlite":
+        with _sql_source(url, table, shown_url(url)) as source:
             yield source
         return
-    path = Path(text)
-    if not path.is_file():
-        raise DataError(f"There is no file '{text}'. Give a {_KINDS}")
-    if path.stat().st_size == 0:
-        raise DataError(f"'{text}' is empty (0 bytes). Write the table again.")
-    if path.name.lower().endswith(_SQLITE_FILES):
-        # uri=true&mode=ro: reading must neither create a file nor need a writable folder.
-        url = sa.URL.create(
-            "sqlite",
-            database=f"file:{path.resolve().as_posix()}",
-            query={"mode": "ro", "uri": "true"},
-        )
-        with _sql_source(url, table, shown=text) as source:
+    path = Path(text if url is None else url.database or ":memory:")
+    name = text if url is None else shown_url(url)
+    _require_file(path, name)
+    if url is not None or path.name.lower().endswith(_SQLITE_FILES):
+        with _sql_source(_read_only(path, name), table, name) as source:
             yield source
     else:
         with _duckdb_source(path, table) as source:
             yield source
+
+
+def _require_file(path: Path, name: str) -> None:
+    try:
+        if path.is_dir():
+            raise DataError(f"'{name}' is a folder. Give a {_KINDS}")
+        if not path.is_file():
+            raise DataError(f"There is no file '{name}'. Give a {_KINDS}")
+        if path.stat().st_size == 0:
+            raise DataError(f"'{name}' is empty (0 bytes). Write the table again.")
+    except OSError as error:
+        raise _unreadable(name, error) from error
 
 
 # ---------------------------------------------------------------- files through DuckDB
@@ -135,11 +147,13 @@ class _DuckDBSource:
 def _duckdb_source(path: Path, table: str) -> Iterator[Source]:
     suffix = path.name.lower()
     with duckdb.connect(":memory:") as connection:
-        parameters = [str(path)]
+        # Escaped, because DuckDB would take 'a[1].csv' for a pattern, and read a1.csv.
+        parameters = [glob.escape(str(path))]
         if suffix.endswith(_TEXT_FILES):
             # sample_size=-1: types are settled by the whole file, so that a stray word in the last
-            # row is reported with its row and does not end the read in the middle.
-            relation = "read_csv(?, sample_size=-1, header=true)"
+            # row is reported with its row and does not end the read in the middle. skip and
+            # comment: DuckDB would leave out rows until the others are of one length, silently.
+            relation = "read_csv(?, sample_size=-1, header=true, skip=0, comment='')"
         elif suffix.endswith(".parquet"):
             relation = "read_parquet(?)"
         elif suffix.endswith(".duckdb"):
@@ -149,28 +163,53 @@ def _duckdb_source(path: Path, table: str) -> Iterator[Source]:
         try:
             described = connection.execute(f"DESCRIBE FROM {relation}", parameters).fetchall()
         except duckdb.Error as error:
-            raise _unreadable(str(path), error) from error
+            fault = _fault_of_text(path) if suffix.endswith(_TEXT_FILES) else ""
+            raise _unreadable(str(path), fault or error) from error
         columns = [str(row[0]) for row in described]
+        if len(columns) == 1 and any(delimiter in columns[0] for delimiter in _DELIMITERS):
+            # DuckDB reads a table with rows of unequal length as one column of whole lines.
+            raise _unreadable(str(path), _fault_of_text(path) or "it has one column only")
         yield _DuckDBSource(str(path), columns, connection, relation, parameters)
+
+
+def _fault_of_text(path: Path) -> str:
+    """Where a text table stops being one, which DuckDB does not say; '' where none is found."""
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            lines = csv.reader(file, delimiter=max(_DELIMITERS, key=header.count))
+            expected = len(next(lines))
+            for cells in lines:
+                if cells and len(cells) != expected:
+                    return f"line {lines.line_num:,} has {len(cells)} cells, the header {expected}"
+    except UnicodeDecodeError:
+        return "it is not text in UTF-8"
+    except (OSError, EOFError, csv.Error, StopIteration):
+        return ""
+    return ""
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> str:
     """Attach a DuckDB file read-only and say how its table is called in SQL."""
     try:
         connection.execute(f"ATTACH {_literal(str(path))} AS source (READ_ONLY)")
-        tables = [
-            str(row[0])
-            for row in connection.execute(
-                "SELECT table_name FROM duckdb_tables() WHERE database_name = 'source' "
-                "UNION ALL SELECT view_name FROM duckdb_views() "
-                "WHERE database_name = 'source' AND NOT internal"
-            ).fetchall()
-        ]
+        found = connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'source' "
+            "UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
+            "WHERE database_name = 'source' AND NOT internal"
+        ).fetchall()
     except duckdb.Error as error:
         raise _unreadable(str(path), error) from error
-    if table not in tables:
-        raise _no_such_table(str(path), table, tables)
-    return f"source.{_quote(table)}"
+    tables = {
+        name if schema == "main" else f"{schema}.{name}": f"{_quote(schema)}.{_quote(name)}"
+        for schema, name in found
+    }
+    wanted = table.removeprefix("main.")
+    if wanted not in tables:
+        raise _no_such_table(str(path), table, list(tables))
+    return f"source.{tables[wanted]}"
 
 
 # ---------------------------------------------------------------- databases through SQLAlchemy
@@ -201,15 +240,28 @@ class _SQLSource:
             raise _unreadable(self.name, error) from error
 
 
+def _read_only(path: Path, name: str) -> sa.URL:
+    """A SQLite file, opened so that no file is created and the folder need not be writable."""
+    options = {"mode": "ro", "uri": "true"}
+    try:
+        with path.open("rb") as file:
+            write_ahead = file.read(20)[18:] == b"\x02\x02"
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    if write_ahead and not path.with_name(f"{path.name}-wal").exists():
+        # Even a reader would create the -wal and -shm files that nobody has open now.
+        options["immutable"] = "1"
+    return sa.URL.create("sqlite", database=f"file:{quote(str(path.resolve()))}", query=options)
+
+
 @contextmanager
-def _sql_source(url: sa.URL, table: str, shown: str = "") -> Iterator[Source]:
-    name = shown or shown_url(url)
-    timeout = {"sqlite": {"timeout": 5}, "postgresql": {"connect_timeout": 5}}
+def _sql_source(url: sa.URL, table: str, name: str) -> Iterator[Source]:
+    patience = {"sqlite": {"timeout": _PATIENCE_S}, "postgresql": {"connect_timeout": _PATIENCE_S}}
     try:
         engine = sa.create_engine(
             url,
             poolclass=sa.NullPool,
-            connect_args=timeout.get(url.get_backend_name(), {}),
+            connect_args=patience.get(url.get_backend_name(), {}),
         )
     except (NoSuchModuleError, ImportError) as error:
         raise DataError(
@@ -219,17 +271,9 @@ def _sql_source(url: sa.URL, table: str, shown: str = "") -> Iterator[Source]:
     try:
         schema, _, bare = table.rpartition(".")
         try:
-            inspector = sa.inspect(engine)
-            tables = [
-                *inspector.get_table_names(schema=schema or None),
-                *inspector.get_view_names(schema=schema or None),
-            ]
-            if bare not in tables:
-                raise _no_such_table(name, table, tables)
-            columns = [
-                str(column["name"]) for column in inspector.get_columns(bare, schema or None)
-            ]
-        except SQLAlchemyError as error:
+            columns = _columns(sa.inspect(engine), name, table, bare, schema or None)
+        # Drivers raise ValueError and TypeError for hosts and options that they do not take.
+        except (SQLAlchemyError, ValueError, TypeError) as error:
             raise _unreadable(name, error) from error
         clause = sa.table(bare, *(sa.column(column) for column in columns), schema=schema or None)
         yield _SQLSource(name, columns, engine, clause)
@@ -237,15 +281,34 @@ def _sql_source(url: sa.URL, table: str, shown: str = "") -> Iterator[Source]:
         engine.dispose()
 
 
+def _columns(
+    inspector: sa.Inspector, name: str, table: str, bare: str, schema: str | None
+) -> list[str]:
+    # has_table knows materialised views and foreign tables, which no list of tables holds.
+    if not inspector.has_table(bare, schema):
+        tables = [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
+        raise _no_such_table(name, table, tables)
+    return [str(column["name"]) for column in inspector.get_columns(bare, schema)]
+
+
 def _to_batch(columns: Sequence[str], rows: Sequence[Any]) -> pa.RecordBatch:
-    """Rows of Python values as Arrow; a column of mixed kinds (SQLite allows it) becomes text."""
-    arrays = []
-    for values in zip(*rows, strict=True):
-        try:
-            arrays.append(pa.array(values))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            arrays.append(pa.array([None if value is None else str(value) for value in values]))
+    """Rows of Python values as Arrow, one column after the other."""
+    arrays = [_to_array(values) for values in zip(*rows, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def _to_array(values: Sequence[Any]) -> pa.Array:
+    """Values as Arrow; those of mixed kinds (SQLite allows it) and UUIDs become text."""
+    try:
+        array = pa.array(values)
+    except (pa.ArrowInvalid, TypeError, OverflowError):
+        array = None
+    if array is None or isinstance(array.type, pa.BaseExtensionType):
+        return pa.array([None if value is None else str(value) for value in values])
+    if pa.types.is_decimal128(array.type):
+        # Arrow gives each batch the precision of its longest number; batches must be of one type.
+        return array.cast(pa.decimal128(38, array.type.scale))
+    return array
 
 
 # ---------------------------------------------------------------- what people read
@@ -267,11 +330,14 @@ def _no_such_table(name: str, table: str, tables: Sequence[str]) -> DataError:
     )
 
 
-def _unreadable(name: str, error: Exception) -> DataError:
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+def _unreadable(name: str, fault: Exception | str) -> DataError:
+    lines = str(getattr(fault, "orig", None) or fault).strip().splitlines()
+    cause = lines[0].rstrip(".!") if lines else type(fault).__name__
     hint = "Check that it is what its name says and that it can be read."
-    if "locked" in cause:
+    if " lock" in cause:
         hint = "Another program is writing to it: let that finish, or copy the file."
-    elif "connect" in cause.lower() or "translate host" in cause:
+    elif "FATAL" in cause or "password" in cause:
+        hint = "Check user, password and database."
+    elif "connect" in cause.lower() or " host " in cause:
         hint = "Check host, port and that the server is up."
     return DataError(f"'{name}' cannot be read: {cause}. {hint}")

@@ -70,6 +70,9 @@ class IncrementRegressor(_Regressor):
     Most customers never return, so the total is mostly known; modelling only the unknown part
     lowers the error more than any choice of loss (docs/decisions/0003-model-the-increment.md).
 
+    The increment is learnt and predicted from features rounded to float32, as the served graph
+    reads them; otherwise a customer could stand left of a split here and right of it there.
+
     Parameters
     ----------
     regressor : estimator
@@ -82,13 +85,18 @@ class IncrementRegressor(_Regressor):
     def fit(self, X: Any, y: Any) -> Self:
         """Learn `regressor_` from the spend that was still to come, refunds counted as none."""
         X, y = self._check_fit(X, y)
-        self.regressor_ = clone(self.regressor).fit(X, np.maximum(y - X[:, MONETARY], 0.0))
+        still_to_come = np.maximum(y - X[:, MONETARY], 0.0)
+        self.regressor_ = clone(self.regressor).fit(_as_served(X), still_to_come)
         return self
 
     def predict(self, X: Any) -> Floats:
         """Expected total, shape (n,); never below what is spent already."""
         X = self._check_predict(X)
-        return np.asarray(X[:, MONETARY] + np.maximum(self.regressor_.predict(X), 0.0))
+        return np.asarray(X[:, MONETARY] + np.maximum(self.regressor_.predict(_as_served(X)), 0.0))
+
+
+def _as_served(X: Floats) -> Floats:
+    return X.astype(np.float32).astype(np.float64)
 
 
 class HurdleRegressor(_Regressor):

@@ -5,6 +5,7 @@ increment or the total, as `exported_target` says. Converters write the leaves; 
 them with the few operations that our estimators add.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -161,7 +162,26 @@ def _lightgbm(builder: _Builder, model: Any) -> str:
         target_opset=_OPSETS[""],
         **options,
     )
+    _round_thresholds_down(converted.graph, model.booster_.model_to_string())
     return builder.embed(converted, converted.graph.output[-1].name)
+
+
+def _round_thresholds_down(graph: Any, trees: str) -> None:
+    """Make the graph split float32 features where LightGBM does.
+
+    x <= t holds for a float32 x exactly where it is at most the largest float32 up to t. The
+    converter takes the nearest one, which can be the next feature value above t.
+    """
+    down = {}
+    for line in re.findall(r"^threshold=(.*)$", trees, re.MULTILINE):
+        for exact in map(float, line.split()):
+            nearest = np.float32(exact)
+            if float(nearest) > exact:
+                down[float(nearest)] = float(np.nextafter(nearest, np.float32(-np.inf)))
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "nodes_values":
+                attribute.floats[:] = [down.get(value, value) for value in attribute.floats]
 
 
 _EXPORTERS: dict[type, Callable[[_Builder, Any], str]] = {

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -130,20 +130,23 @@ def _writer(output: Path) -> Iterator[Callable[[pa.Table], None]]:
         )
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     sink: Any = None
+    schema: Any = None
 
     def write(table: pa.Table) -> None:
-        nonlocal sink
+        nonlocal sink, schema
         if sink is None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            schema = table.schema
             sink = (
-                pyarrow.csv.CSVWriter(part, table.schema)
+                pyarrow.csv.CSVWriter(part, schema)
                 if suffix == ".csv"
-                else pyarrow.parquet.ParquetWriter(part, table.schema)
+                else pyarrow.parquet.ParquetWriter(part, schema)
             )
-        sink.write_table(table.cast(sink.schema) if suffix == ".parquet" else table)
+        # A CSV writer trusts its first table: text after numbers would not be quoted.
+        sink.write_table(_alike(table, schema))
 
     try:
         try:
-            output.parent.mkdir(parents=True, exist_ok=True)
             yield write
             if sink is not None:
                 sink.close()
@@ -155,4 +158,17 @@ def _writer(output: Path) -> Iterator[Callable[[pa.Table], None]]:
                 f"'{output}' cannot be written: {error}. Nothing was changed."
             ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none, or no folder that it could be in
+            part.unlink()
+
+
+def _alike(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give the table the types of the first one; only ids can differ, in SQLite."""
+    try:
+        return table.cast(schema)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"Not all ids are of one kind: {schema.field('id').type} first, "
+            f"{table.schema.field('id').type} later. Make a view that writes them all as text. "
+            "Nothing was written."
+        ) from error

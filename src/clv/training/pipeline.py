@@ -124,7 +124,8 @@ def train(
     progress = progress or Silent()
     test = held_out(history.ids, seed=seed, share=test_share)
     seen, unseen = history[~test], history[test]
-    if len(seen) < 10 * FOLDS or not seen.increment.any() or np.ptp(unseen.outcome) == 0:
+    varied = len(unseen) > 0 and np.ptp(unseen.outcome) > 0
+    if len(seen) < 10 * FOLDS or not seen.increment.any() or not varied:
         raise DataError(
             f"Of {len(history):,} customers {len(unseen):,} are held out, and what is left cannot "
             "be learnt from or tested on. Give a longer history, or another --seed."

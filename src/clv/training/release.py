@@ -188,7 +188,8 @@ def _unseen_by_both(result: TrainingResult, old: DataSummary) -> np.ndarray:
 
 def _manifest(result: TrainingResult, now: datetime, *, generated: bool) -> Manifest:
     history, champion = result.history, result.choice.champion
-    predicted = result.serving.predict(history.activity.matrix())
+    spent = history.activity.monetary
+    predicted = np.maximum(result.serving.predict(history.activity.matrix()), spent)  # as served
     quantities = {
         **{name: getattr(history.activity, name) for name in FEATURES},
         "predicted": predicted,

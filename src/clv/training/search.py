@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import joblib
 import numpy as np
+from lightgbm.basic import LightGBMError
 from sklearn.base import clone
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 
 from clv.errors import DataError
 from clv.metrics import PairedDifference, mse, paired_difference, squared_errors
-from clv.models.candidates import AVERAGE, AVERAGED, MEAN, Candidate
+from clv.models.candidates import AVERAGE, AVERAGED, Candidate
 from clv.models.estimators import AverageRegressor
 from clv.schema import Floats
 from clv.training.progress import Progress
@@ -85,9 +86,9 @@ def search(
         for candidate in candidates:
             try:
                 contenders.append(_search_one(candidate, X, y, folds, progress))
-            except ValueError as error:
+            except (ValueError, LightGBMError) as error:
                 failed[candidate.name] = str(error).strip().splitlines()[-1]
-    if not any(contender.name == MEAN for contender in contenders) and not contenders:
+    if not contenders:
         raise DataError(f"No candidate could be fitted: {failed}")
     average = _average_of_the_best(contenders, y)
     return [*contenders, *([average] if average else [])], failed

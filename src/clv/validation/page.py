@@ -1,6 +1,7 @@
 """The validation as one self-contained HTML file: opens anywhere, asks the network for nothing."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import jinja2
@@ -31,7 +32,9 @@ def write_page(validation: Validation, path: Path) -> None:
     page = templates.get_template("validation.html").render(
         validation=validation,
         picture=_by_decile(validation).to_html(
-            full_html=False, include_plotlyjs=True, config={"displayModeBar": False}
+            full_html=False,
+            include_plotlyjs=True,
+            config={"displayModeBar": False, "responsive": True},
         ),
     )
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -42,7 +45,8 @@ def write_page(validation: Validation, path: Path) -> None:
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error.strerror}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none, or no folder that it could be in
+            part.unlink()
 
 
 def _by_decile(validation: Validation) -> go.Figure:

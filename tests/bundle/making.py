@@ -1,0 +1,57 @@
+"""Bundles for tests, without a training."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clv.bundle import DataSummary, GoldenRow, Histogram, Manifest, write_bundle
+from clv.models.export import export, exported_target
+from clv.schema import FEATURES, MONETARY
+
+__all__ = ["bundle_of", "manifest_of"]
+
+_GOLDEN = np.array([[0, 0, 0], [1, 1, 8.5], [4, 2, 45.5], [7, 8, 210.4], [7, 100, 1_000]])
+
+
+def manifest_of(model: Any, **changes: Any) -> Manifest:
+    """A manifest that is true of a fitted model; `changes` replace fields."""
+    said = np.maximum(model.predict(_GOLDEN) - _GOLDEN[:, MONETARY], 0)
+    fields: dict[str, Any] = {
+        "model": "made for a test",
+        "target": exported_target(model),
+        "features": FEATURES,
+        "observation_days": 7,
+        "horizon_days": 30,
+        "created_at": datetime(2026, 11, 1, tzinfo=UTC),
+        "parameters": {"depth": 3},
+        "metrics": {"test_mse": 1.5},
+        "data": DataSummary(
+            source="a test",
+            generated=True,
+            rows=5,
+            fingerprint="0" * 64,
+            split_seed=42,
+            test_share=0.2,
+            mean_observed=20.0,
+            mean_outcome=30.0,
+            share_returning=0.2,
+        ),
+        "reference": {"monetary": Histogram.of(np.arange(10.0))},
+        "golden": [
+            GoldenRow(
+                recency=row[0], frequency=row[1], monetary=row[2], expected_increment=increment
+            )
+            for row, increment in zip(_GOLDEN.tolist(), said.tolist(), strict=True)
+        ],
+        "versions": {"python": "3"},
+    }
+    return Manifest(**{**fields, **changes})
+
+
+def bundle_of(model: Any, folder: Path, **changes: Any) -> Path:
+    """Write a bundle that serves a fitted model."""
+    graph = export(model)
+    write_bundle(folder, manifest_of(model, **changes), {"serving": graph, "holdout": graph})
+    return folder

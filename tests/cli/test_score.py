@@ -1,0 +1,194 @@
+"""`clv score` and `clv validate`: what they print, and what they refuse."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+
+@pytest.fixture(name="clv")
+def _clv(clv_in, trained_home, tmp_path):
+    """The registry is that of the shared home; whatever is written goes to a new one."""
+    return lambda *arguments: clv_in(
+        *arguments,
+        home=tmp_path / "home",
+        MLFLOW_TRACKING_URI=f"sqlite:///{trained_home}/mlflow.sqlite",
+    )
+
+
+@pytest.fixture
+def dirty(activity_file, tmp_path) -> Path:
+    """A table whose third row cannot be scored."""
+    rows = pyarrow.parquet.read_table(activity_file).slice(0, 10).to_pylist()
+    rows[2] |= {"recency_7": 8}
+    pyarrow.csv.write_csv(pa.Table.from_pylist(rows), tmp_path / "dirty.csv")
+    return tmp_path / "dirty.csv"
+
+
+# ---------------------------------------------------------------- score
+
+
+@pytest.mark.parametrize("name", ["scored.csv", "scored.parquet"])
+def test_score_writes_a_row_for_each_row_and_says_what_it_came_to(
+    name, clv, activity_file, tmp_path
+):
+    finished = clv("score", activity_file, "--output", tmp_path / name)
+    assert (finished.code, finished.err) == (0, "")
+    first, second = finished.out.splitlines()
+    assert first.startswith(f"4,000 rows to {tmp_path / name} with version 1 in ")
+    assert second.startswith("Expected spend by day 30: ")
+    read = pyarrow.csv.read_csv if name.endswith("csv") else pyarrow.parquet.read_table
+    assert read(tmp_path / name)["id"].to_pylist() == list(range(1, 4_001))
+
+
+def test_score_answers_machines_in_json_and_nothing_else(clv, activity_file, tmp_path, predictor):
+    output = tmp_path / "scored.parquet"
+    finished = clv("score", activity_file, "--output", output, "--json")
+    assert (finished.code, finished.err) == (0, "")
+    answer = json.loads(finished.out)
+    assert answer.keys() == {"output", "model_version", "scored"}
+    assert (answer["output"], answer["model_version"]) == (str(output), "1")
+    assert (answer["scored"]["rows"], answer["scored"]["blank"]) == (4_000, 0)
+    money = sum(pyarrow.parquet.read_table(output)["monetary_30"].to_pylist())
+    assert answer["scored"]["expected_spend"] == pytest.approx(money, rel=1e-4)
+
+
+def test_score_stops_at_a_row_that_cannot_be_scored(clv, dirty, tmp_path):
+    refused = clv("score", dirty, "--output", tmp_path / "out.csv")
+    assert refused.code == 1
+    assert f"Row 3 of '{dirty}' (id 3) cannot be scored: column recency_7 holds 8" in (
+        refused.complaint
+    )
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_score_may_leave_such_rows_blank_and_says_how_many(clv, dirty, tmp_path):
+    finished = clv("score", dirty, "--output", tmp_path / "out.csv", "--on-invalid", "blank")
+    assert finished.code == 0
+    assert "1 of them could not be scored and have no prediction" in finished.out
+    assert (tmp_path / "out.csv").read_text().splitlines()[3] == '3,,,"1"'
+
+
+def test_score_takes_a_version_by_its_number(clv, activity_file, tmp_path):
+    finished = clv("score", activity_file, "--output", tmp_path / "o.csv", "--model-version", "1")
+    assert finished.code == 0
+    refused = clv("score", activity_file, "--output", tmp_path / "o.csv", "--model-version", "9")
+    assert refused.code == 1
+    assert refused.complaint == (
+        "clv: There is no version '9' of 'clv'. See those there are: clv models list"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "output", "says"),
+    [
+        ("{activity}", "{tmp}/out.xlsx", "Expected a name ending in .csv or .parquet."),
+        ("{activity}", "{activity}/out.csv", "cannot be written: "),
+        ("{activity}", "{tmp}", "Expected a name ending in .csv or .parquet."),
+        ("{tmp}/none.csv", "{tmp}/out.csv", "There is no file '"),
+        ("sqlite:///{tmp}/none.db", "{tmp}/out.csv", "There is no file '"),
+        ("{tmp}", "{tmp}/out.csv", "is a folder. Give a .csv, "),
+    ],
+)
+def test_what_cannot_be_scored_or_written_is_told_in_a_line(
+    given, output, says, clv, activity_file, tmp_path
+):
+    places = {"activity": activity_file, "tmp": tmp_path}
+    refused = clv("score", given.format(**places), "--output", output.format(**places))
+    assert refused.code == 1
+    assert says in refused.complaint
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == []
+
+
+def test_score_tells_an_empty_input(clv, activity_file, tmp_path):
+    table = pyarrow.parquet.read_table(activity_file).slice(0, 0)
+    pyarrow.parquet.write_table(table, tmp_path / "none.parquet")
+    refused = clv("score", tmp_path / "none.parquet", "--output", tmp_path / "out.csv")
+    assert refused.code == 1
+    assert refused.complaint.endswith("none.parquet' holds no rows, so there is nothing to score.")
+
+
+# ---------------------------------------------------------------- validate
+
+
+@pytest.fixture
+def last_month(activity_file, tmp_path) -> Path:
+    """Some of the customers, one of whom got a refund."""
+    rows = pyarrow.parquet.read_table(activity_file).slice(0, 800).to_pylist()
+    rows[5] |= {
+        "recency_7": 1,
+        "frequency_7": 1,
+        "monetary_value_7": 90.0,
+        "monetary_value_30": 1.0,
+    }
+    pyarrow.csv.write_csv(pa.Table.from_pylist(rows), tmp_path / "last_month.csv")
+    return tmp_path / "last_month.csv"
+
+
+def test_validate_prints_three_tables_and_draws_a_picture(clv, last_month, tmp_path):
+    finished = clv("validate", "--data", last_month)
+    assert finished.code == 0
+    assert finished.out.startswith(f"800 customers of {last_month}")
+    for line in (
+        "\nversion 1 (",
+        "\nmonth = week ",
+        "\nmean of training ",
+        "\nBy decile",
+        "\nLarg",
+    ):
+        assert line in finished.out
+    page = tmp_path / "home" / "validation.html"
+    assert finished.out.splitlines()[-1] == f"Picture: {page}"
+    assert page.read_text().startswith("<!doctype html>")
+    assert "kept: monetary_value_30: less money by the horizon" in finished.err
+
+
+def test_validate_answers_machines_in_json_and_nothing_else(clv, last_month, tmp_path):
+    finished = clv("validate", "--data", last_month, "--json", "--html", tmp_path / "page.html")
+    assert (finished.code, finished.err) == (0, "")
+    answer = json.loads(finished.out)
+    assert (answer["version"], answer["rows"], answer["trained_on_these"]) == ("1", 800, False)
+    assert len(answer["lines"]) == 3
+    assert [row["decile"] for row in answer["deciles"]] == list(range(1, 11))
+    assert len(answer["misses"]) == 10
+    assert (tmp_path / "page.html").exists()
+
+
+def test_validate_says_when_the_model_is_shown_its_own_rows(clv, activity_file):
+    finished = clv("validate", "--data", activity_file)
+    assert finished.code == 0
+    assert "The model was fitted on these very rows" in finished.err
+
+
+def test_validate_tells_a_table_without_outcomes(clv, activity_file, tmp_path):
+    table = pyarrow.parquet.read_table(activity_file).drop_columns("monetary_value_30")
+    pyarrow.parquet.write_table(table, tmp_path / "new.parquet")
+    refused = clv("validate", "--data", tmp_path / "new.parquet")
+    assert refused.code == 1
+    assert "Column 'monetary_value_30' (money spent in the first 30 days) is missing" in (
+        refused.complaint
+    )
+    assert not (tmp_path / "home" / "validation.html").exists()
+
+
+def test_validate_tells_a_place_that_cannot_hold_the_page(clv, last_month):
+    refused = clv("validate", "--data", last_month, "--html", last_month / "page.html")
+    assert refused.code == 1
+    assert "page.html' cannot be written: " in refused.complaint
+
+
+# ---------------------------------------------------------------- without a champion
+
+
+@pytest.mark.parametrize("command", ["score {} --output {}.csv", "validate --data {}"])
+def test_without_a_champion_it_says_how_to_train_one(command, clv_in, activity_file, tmp_path):
+    arguments = command.format(activity_file, tmp_path / "out").split()
+    refused = clv_in(*arguments, home=tmp_path / "new")
+    assert refused.code == 1
+    assert refused.complaint == (
+        "clv: There is no champion yet. Train one: clv train --data SOURCE"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,253 @@
+"""`clv train`: from a table, or from nothing at all, to a champion; or a line that says why not."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from clv.bundle import Predictor
+from clv.data import sources
+from clv.registry import open_registry
+from clv.schema import DEFAULT_TABLE
+from clv.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def trained(clv_in, quickly, tmp_path_factory) -> tuple[Path, Any]:
+    """A home in which `clv train --json` was all that was ever typed, and how that ended."""
+    home = tmp_path_factory.mktemp("generated") / "home"
+    with quickly():
+        return home, clv_in("train", "--json", home=home)
+
+
+def test_without_data_it_generates_passengers_and_trains_a_champion(trained):
+    home, finished = trained
+    assert finished.code == 0
+    assert "No --data given: generating 1,000 passengers in " in finished.err
+    assert "1,000 rows read, 1,000 used" in finished.err
+    assert {path.name for path in (home / "sample").iterdir()} == {
+        "activity.parquet",
+        "rides.parquet",
+    }
+    assert {path.name for path in home.iterdir()} >= {"model_card.md", "model_results.csv"}
+    registry = open_registry(Settings(home=home))
+    assert registry.champion() == "1"
+    assert Predictor.load(registry.bundle("1")).manifest.data.generated is True
+
+
+def test_with_json_the_answer_is_json_and_nothing_else(trained):
+    answer = json.loads(trained[1].out)
+    assert (answer["version"], answer["alias"], answer["reason"]) == (
+        "1",
+        "champion",
+        "first model",
+    )
+    assert answer["findings"] == []
+    assert answer["failed"] == {}
+    models = [line["model"] for line in answer["leaderboard"]]
+    assert answer["champion"] in models
+    assert {"mean", "month = week", "boosting"} <= set(models)
+    assert all(isinstance(line["test_mse"], float) for line in answer["leaderboard"])
+
+
+def test_progress_is_said_line_by_line_where_there_is_no_terminal(trained):
+    assert "\nboosting: " in trained[1].err
+    assert "\x1b" not in trained[1].err
+
+
+def test_if_missing_does_nothing_where_there_is_a_champion(trained, clv_in, monkeypatch):
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("clv.training.train", never)
+    finished = clv_in("train", "--if-missing", home=trained[0])
+    assert (finished.code, finished.out) == (0, "")
+    assert finished.err == "Version 1 is champion already; nothing was trained.\n"
+
+
+@pytest.fixture(scope="module")
+def second(trained, clv_in, quickly, activity_file) -> Iterator[Any]:
+    """A second training in the same home, on a table with two odd rows, for people to read."""
+    table = pyarrow.parquet.read_table(activity_file)
+    paths = {"odd": trained[0].parent / "odd.csv"}
+    odd = table.slice(0, 2).to_pylist()
+    odd[0] |= {"id": 90_001, "recency_7": 9}
+    odd[1] |= {"id": 90_002, "monetary_value_7": 500.0, "monetary_value_30": 400.0}
+    odd[1] |= {"recency_7": 1, "frequency_7": 1}
+    dirty = pa.concat_tables([table, pa.Table.from_pylist(odd, table.schema)])
+    pyarrow.csv.write_csv(dirty, paths["odd"])
+    with quickly():
+        yield clv_in("train", "--data", paths["odd"], home=trained[0])
+
+
+def test_it_says_what_was_odd_about_the_data(second):
+    assert "4,002 rows read, 4,001 used" in second.err
+    assert "  left out: recency_7: too large; expected a whole number from 0 to 7" in second.err
+    assert "row 4,001 holds 9. These rows are not used." in second.err
+    assert "  kept: monetary_value_30: less money by the horizon" in second.err
+
+
+def test_it_prints_the_leaderboard_and_what_became_of_it(second):
+    assert second.code == 0
+    assert second.out.startswith("Leaderboard (cv: 5-fold on the training rows; test: held out")
+    for name in ("mean", "month = week", "boosting, Tweedie", "hurdle"):
+        assert f"\n{name} " in second.out
+    assert "\nChosen: " in second.out
+    assert "\nVersion 2 is champion: version 1 learnt from generated passengers; " in second.out
+    assert "model_results.csv" in second.out.split("\nWritten: ")[1]
+
+
+def test_a_challenger_is_said_to_be_one_and_how_it_could_still_serve(
+    second, trained, clv_in, quickly
+):
+    with quickly():
+        finished = clv_in("train", home=trained[0])
+    assert finished.code == 0
+    assert "\nVersion 3 is challenger: it learnt from generated passengers; " in finished.out
+    assert finished.out.endswith("Make it champion all the same: clv models promote 3\n")
+
+
+# ---------------------------------------------------------------- what cannot be trained on
+
+
+def empty(table: pa.Table, folder: Path) -> str:
+    pyarrow.csv.write_csv(table.slice(0, 0), folder / "data.csv")
+    return str(folder / "data.csv")
+
+
+def five_rows(table: pa.Table, folder: Path) -> str:
+    pyarrow.parquet.write_table(table.slice(0, 5), folder / "data.parquet")
+    return str(folder / "data.parquet")
+
+
+def misnamed(table: pa.Table, folder: Path) -> str:
+    renamed = table.rename_columns({"frequency_7": "freqency_7"})
+    pyarrow.csv.write_csv(renamed, folder / "data.csv")
+    return str(folder / "data.csv")
+
+
+def all_equal(table: pa.Table, folder: Path) -> str:
+    place = table.column_names.index("monetary_value_30")
+    equal = table.set_column(place, "monetary_value_30", pa.array([12.5] * len(table)))
+    pyarrow.parquet.write_table(equal, folder / "data.parquet")
+    return str(folder / "data.parquet")
+
+
+def no_bytes(_: pa.Table, folder: Path) -> str:
+    (folder / "data.sqlite").touch()
+    return str(folder / "data.sqlite")
+
+
+def missing(_: pa.Table, folder: Path) -> str:
+    return str(folder / "none.csv")
+
+
+def a_folder(_: pa.Table, folder: Path) -> str:
+    return str(folder)
+
+
+def other_kind(_: pa.Table, folder: Path) -> str:
+    (folder / "data.xlsx").write_text("id")
+    return str(folder / "data.xlsx")
+
+
+def not_its_kind(_: pa.Table, folder: Path) -> str:
+    (folder / "data.parquet").write_text("id,recency_7\n" * 9)
+    return str(folder / "data.parquet")
+
+
+def other_table(_: pa.Table, folder: Path) -> str:
+    connection = sqlite3.connect(folder / "data.sqlite")
+    connection.execute("CREATE TABLE passenger_activity (id)")
+    connection.close()
+    return str(folder / "data.sqlite")
+
+
+def garbled(_: pa.Table, __: Path) -> str:
+    return "postgresql://ann:hush@host:port/db"
+
+
+def unknown_database(_: pa.Table, __: Path) -> str:
+    return "oracle9://ann:hush@host/db"
+
+
+def away(_: pa.Table, __: Path) -> str:
+    return "postgresql://ann:hush@127.0.0.1:1/db?password=hush"
+
+
+def locked(_: pa.Table, folder: Path) -> str:
+    writer = sqlite3.connect(folder / "data.sqlite", isolation_level=None)
+    writer.execute(f"CREATE TABLE {DEFAULT_TABLE} (id)")
+    writer.execute("BEGIN EXCLUSIVE")
+    _held.append(writer)
+    return str(folder / "data.sqlite")
+
+
+_held: list[sqlite3.Connection] = []
+
+FAILURES: dict[Callable[[pa.Table, Path], str], str] = {
+    empty: "data.csv' holds no rows. Training needs at least 200.",
+    five_rows: "5 of 5 rows can be used",
+    misnamed: "Did you mean 'freqency_7'? Rename the column or make a view that does.",
+    all_equal: "monetary_value_30: every customer has the same outcome (4,000 rows).",
+    no_bytes: "data.sqlite' is empty (0 bytes). Write the table again.",
+    missing: "There is no file '",
+    a_folder: "' is a folder. Give a .csv, .parquet, .sqlite or .duckdb file",
+    other_kind: "data.xlsx' is of no known kind. Expected a .csv, .parquet, .sqlite or .duckdb",
+    not_its_kind: "data.parquet' cannot be read: ",
+    other_table: f"has no table '{DEFAULT_TABLE}'; tables there: passenger_activity. Did you mean",
+    garbled: "The database URL cannot be read. Expected something like postgresql://",
+    unknown_database: "No driver for 'oracle9' is installed",
+    away: "Check host, port and that the server is up.",
+    locked: "Another program is writing to it: let that finish, or copy the file.",
+}
+
+
+@pytest.mark.parametrize("make", FAILURES, ids=lambda make: make.__name__)
+def test_what_cannot_be_trained_on_is_told_in_a_line_and_leaves_nothing(
+    make, clv, home, activity_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sources, "_PATIENCE_S", 0.05)
+    folder = tmp_path / "given"
+    folder.mkdir()
+    location = make(pyarrow.parquet.read_table(activity_file), folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    refused = clv("train", "--data", location)
+    while _held:
+        _held.pop().close()
+    assert refused.code == 1
+    assert FAILURES[make] in refused.complaint
+    assert "hush" not in refused.err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert not home.exists()
+
+
+def test_a_window_that_ends_after_its_horizon_is_wrong_usage(clv):
+    refused = clv("train", "--observation-days", "30", "--horizon-days", "30")
+    assert refused.code == 2
+    assert refused.complaint == (
+        "clv: observation_days=30, horizon_days=30: expected 0 < observation_days < horizon_days."
+    )
+
+
+def test_a_window_that_the_table_has_not_is_told_with_the_column(clv, activity_file):
+    refused = clv("train", "--data", activity_file, "--horizon-days", "60")
+    assert refused.code == 1
+    assert "Column 'monetary_value_60' (money spent in the first 60 days) is missing" in (
+        refused.complaint
+    )
+
+
+def test_without_the_training_libraries_it_says_what_to_install(clv, home, monkeypatch):
+    monkeypatch.setattr("clv.cli.training.find_spec", lambda name: None)
+    refused = clv("train")
+    assert refused.code == 2
+    assert refused.complaint.startswith("clv: Training needs sklearn, lightgbm, onnx, ")
+    assert refused.complaint.endswith("Install clv[train].")
+    assert not home.exists()

@@ -1,0 +1,438 @@
+"""A prediction for each row, in its order, whole or not at all."""
+
+import errno
+import os
+import resource
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clv.bundle import Predictor, to_cents
+from clv.data.sources import BATCH_ROWS, open_source
+from clv.errors import DataError, OutputError
+from clv.schema import Activity
+from clv.scoring import Scored, score
+
+COLUMNS = ["id", "recency_7", "frequency_7", "monetary_value_7"]
+KINDS = ("out.csv", "out.parquet")
+
+
+@dataclass
+class InMemorySource:
+    """A `Source` of an Arrow table, a few rows a batch; `read` counts the batches."""
+
+    table: pa.Table
+    batch_rows: int = 100
+    name: str = "memory"
+    read: list[int] = field(default_factory=list)
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.table.column_names)
+
+    def count(self) -> int:
+        return len(self.table)
+
+    def batches(self, columns: Sequence[str], rows: int = 0) -> Iterator[pa.RecordBatch]:
+        selected = self.table.select(list(columns)).combine_chunks()
+        for batch in selected.to_batches(max_chunksize=rows or self.batch_rows):
+            self.read.append(batch.num_rows)
+            yield batch
+
+
+def table_of(*rows: Sequence[Any]) -> pa.Table:
+    return pa.table([list(column) for column in zip(*rows, strict=True)], names=COLUMNS)
+
+
+SIX = table_of(
+    (1, 1, 1, 8.5),
+    (2, 0, 0, 0.0),
+    (3, 7, 4, 90.0),
+    (4, 2, 2, 17.25),
+    (5, 7, 20, 600.0),
+    (6, 3, 1, 3.0),
+)
+
+
+def with_values(column: str, values: dict[int, Any]) -> pa.Table:
+    """`SIX` with other values in some rows."""
+    changed = SIX[column].to_pylist()
+    for row, value in values.items():
+        changed[row] = value
+    return SIX.set_column(COLUMNS.index(column), column, pa.array(changed))
+
+
+@pytest.fixture(params=KINDS)
+def output(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / str(request.param)
+
+
+def read(path: Path) -> pa.Table:
+    if path.suffix == ".parquet":
+        return pyarrow.parquet.read_table(path)
+    return pyarrow.csv.read_csv(
+        path,
+        convert_options=pyarrow.csv.ConvertOptions(column_types={"model_version": pa.string()}),
+    )
+
+
+def activity_of(table: pa.Table) -> Activity:
+    return Activity.of(*(table[name].to_numpy() for name in COLUMNS[1:]))
+
+
+def assert_scored(path: Path, table: pa.Table, predictor: Predictor) -> None:
+    """Every row once, in its order, with the predictor's own answer to the cent."""
+    expected, found = predictor.predict(activity_of(table)), read(path)
+    assert found.column_names == ["id", "monetary_30", "expected_increment", "model_version"]
+    assert found["id"].to_pylist() == table["id"].to_pylist()
+    assert found["monetary_30"].to_pylist() == to_cents(expected.monetary).tolist()
+    assert found["expected_increment"].to_pylist() == (
+        to_cents(expected.expected_increment).tolist()
+    )
+    assert set(found["model_version"].to_pylist()) == {predictor.version}
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def test_every_row_gets_its_prediction_in_order_beyond_one_batch(
+    activity_file, predictor, output, tmp_path
+):
+    table = pyarrow.parquet.read_table(activity_file)
+    table = pa.concat_tables([table] * 17).slice(0, BATCH_ROWS + 1_000)
+    table = table.set_column(0, "id", pa.array(range(len(table), 0, -1)))
+    pyarrow.parquet.write_table(table, tmp_path / "many.parquet")
+    with open_source(tmp_path / "many.parquet") as source:
+        scored = score(source, predictor, output)
+    assert (scored.rows, scored.blank) == (BATCH_ROWS + 1_000, 0)
+    assert_scored(output, table, predictor)
+
+
+@settings(max_examples=20, derandomize=True, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 7), st.integers(1, 50), st.floats(0, 5_000)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(1, 31),
+)
+def test_how_rows_fall_into_batches_changes_nothing(predictor, rows, batch_rows):
+    table = table_of(*((row, *values) for row, values in enumerate(rows)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out.parquet"
+        score(InMemorySource(table, batch_rows), predictor, path)
+        assert_scored(path, table, predictor)
+
+
+def test_csv_and_parquet_hold_the_same(predictor, activity_file, tmp_path):
+    for name in KINDS:
+        with open_source(activity_file) as source:
+            score(source, predictor, tmp_path / name)
+    csv, parquet = (read(tmp_path / name) for name in KINDS)
+    assert csv.equals(parquet)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_any_source_scores_the_same(suffix, predictor, activity_file, tmp_path):
+    table = pyarrow.parquet.read_table(activity_file)
+    given = tmp_path / f"given.{suffix}"
+    write = pyarrow.csv.write_csv if suffix == "csv" else pyarrow.parquet.write_table
+    write(table.select(COLUMNS[::-1]), given)
+    with open_source(given) as source:
+        score(source, predictor, tmp_path / "out.parquet")
+    assert_scored(tmp_path / "out.parquet", table, predictor)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pytest.param(list(range(2**40, 2**40 + 6)), id="large numbers"),
+        pytest.param([-1, 0, 1, 1, 1, 2], id="repeated numbers"),
+        pytest.param(["a", 'b "c"', "d, e", "f\ng", "ü", "'"], id="text with signs"),
+    ],
+)
+def test_ids_come_out_as_they_went_in(ids, predictor, output):
+    table = SIX.set_column(0, "id", pa.array(ids))
+    score(InMemorySource(table, 2), predictor, output)
+    if output.suffix == ".csv":
+        parsed = pyarrow.csv.read_csv(
+            output, parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True)
+        )
+        assert parsed["id"].to_pylist() == ids
+    else:
+        assert read(output).column("id").equals(table.column("id"))
+
+
+def test_ids_of_text_that_look_like_numbers_stay_text(predictor, tmp_path):
+    table = SIX.set_column(0, "id", pa.array(["007", "7", "1e3", "", "0", "-0"]))
+    score(InMemorySource(table, 2), predictor, tmp_path / "out.parquet")
+    assert read(tmp_path / "out.parquet")["id"].to_pylist() == table["id"].to_pylist()
+    score(InMemorySource(table, 2), predictor, tmp_path / "out.csv")
+    lines = (tmp_path / "out.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[0] for line in lines] == [
+        f'"{name}"' for name in table["id"].to_pylist()
+    ]
+
+
+def test_money_in_a_csv_file_has_at_most_two_decimals(predictor, tmp_path):
+    score(InMemorySource(SIX), predictor, tmp_path / "out.csv")
+    for line in (tmp_path / "out.csv").read_text().splitlines()[1:]:
+        for cell in line.split(",")[1:3]:
+            assert len(cell.partition(".")[2]) <= 2
+
+
+def test_what_it_came_to_is_the_sum_of_the_predictions(predictor, output):
+    steps: list[int] = []
+    scored = score(InMemorySource(SIX, 4), predictor, output, on_rows=steps.append)
+    expected = predictor.predict(activity_of(SIX))
+    assert scored == Scored(
+        6,
+        0,
+        pytest.approx(expected.monetary.sum()),
+        pytest.approx(expected.expected_increment.sum()),
+    )
+    assert steps == [4, 2]
+
+
+def test_the_folder_of_the_output_is_made(predictor, tmp_path):
+    path = tmp_path / "new" / "folder" / "out.csv"
+    score(InMemorySource(SIX), predictor, path)
+    assert_scored(path, SIX, predictor)
+
+
+@pytest.mark.parametrize("name", ["same.csv", "same.parquet"])
+def test_the_output_may_take_the_place_of_the_input(name, predictor, tmp_path):
+    path = tmp_path / name
+    write = pyarrow.csv.write_csv if path.suffix == ".csv" else pyarrow.parquet.write_table
+    write(SIX, path)
+    with open_source(path) as source:
+        score(source, predictor, path)
+    assert_scored(path, SIX, predictor)
+
+
+# ---------------------------------------------------------------- rows that cannot be scored
+
+
+def untouched(folder: Path, output: Path) -> None:
+    """Nothing lies in the folder but the output of before."""
+    assert [path.name for path in folder.iterdir()] == [output.name]
+    assert output.read_text() == "what was there before"
+
+
+WORD = SIX.set_column(3, COLUMNS[3], pa.array(["1", "0", "3", "4", "5", "much"]))
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "says"),
+    [
+        (with_values("recency_7", {4: 9}), 5, "recency_7 holds 9: too large; expected a whole"),
+        (with_values("recency_7", {3: None, 5: -1}), 4, "recency_7 holds nothing: empty; expected"),
+        (
+            with_values("frequency_7", {2: 0}),
+            3,
+            "holds recency_7=7, frequency_7=0, monetary_value_",
+        ),
+        (
+            WORD,
+            6,
+            "column monetary_value_7 holds 'much': not a number; expected a number from 0 to",
+        ),
+    ],
+    ids=["too large", "the first of two", "contradiction", "word"],
+)
+def test_a_row_that_cannot_be_scored_is_named_and_nothing_is_written(
+    table, row, says, predictor, output, tmp_path
+):
+    output.write_text("what was there before")
+    with pytest.raises(DataError) as refused:
+        score(InMemorySource(table, 2), predictor, output)
+    start = f"Row {row} of 'memory' (id {row}) cannot be scored: column "
+    assert str(refused.value).startswith(start)
+    assert says in str(refused.value)
+    assert str(refused.value).endswith(
+        "Correct it, or use --on-invalid blank to leave such rows without a prediction. "
+        "Nothing was written."
+    )
+    untouched(tmp_path, output)
+
+
+def test_blank_leaves_exactly_these_rows_without_a_prediction(predictor, output):
+    table = with_values("recency_7", {1: 8, 2: None, 3: -1, 4: 1.5})
+    usable = np.array([True, False, False, False, False, True])
+    scored = score(InMemorySource(table, 2), predictor, output, on_invalid="blank")
+    assert (scored.rows, scored.blank) == (6, 4)
+    found = read(output)
+    assert found["id"].to_pylist() == [1, 2, 3, 4, 5, 6]
+    expected = predictor.predict(activity_of(SIX)[usable])
+    for name, values in (
+        ("monetary_30", expected.monetary),
+        ("expected_increment", expected.expected_increment),
+    ):
+        column = np.array(found[name].to_pylist(), dtype=object)
+        assert all(value is None for value in column[~usable])
+        assert column[usable].tolist() == to_cents(values).tolist()
+    assert scored.expected_spend == pytest.approx(expected.monetary.sum())
+    assert set(found["model_version"].to_pylist()) == {predictor.version}
+
+
+def test_blank_without_a_single_usable_row_is_all_blank(predictor, output):
+    table = with_values("recency_7", dict.fromkeys(range(6), 8))
+    scored = score(InMemorySource(table), predictor, output, on_invalid="blank")
+    assert scored == Scored(6, 6, 0.0, 0.0)
+    assert read(output)["monetary_30"].null_count == 6
+
+
+def test_ids_that_turn_from_numbers_to_text_are_refused_whatever_the_kind(
+    predictor, output, tmp_path
+):
+    class Turning(InMemorySource):
+        def batches(self, columns: Sequence[str], *_: object) -> Iterator[pa.RecordBatch]:
+            first, second = super().batches(columns, 3)
+            yield first
+            yield second.set_column(0, "id", pa.array(["x,y", "5", "6"]))
+
+    output.write_text("what was there before")
+    with pytest.raises(DataError, match="Not all ids are of one kind: int64 first, string later"):
+        score(Turning(SIX), predictor, output)
+    untouched(tmp_path, output)
+
+
+# ---------------------------------------------------------------- whole or not at all
+
+
+class Ghost(InMemorySource):
+    """A source that must not be read."""
+
+    def batches(self, *_: object) -> Iterator[pa.RecordBatch]:
+        raise AssertionError("read")
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "out", "out.csv.gz", "out.sqlite"])
+def test_an_output_of_no_known_kind_is_refused_before_any_row_is_read(name, predictor, tmp_path):
+    with pytest.raises(OutputError, match=r"known kind\. Expected a name ending in \.csv or \.par"):
+        score(Ghost(SIX), predictor, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_so_is_an_input_without_the_columns(predictor, output):
+    with pytest.raises(DataError, match=r"'frequency_7' .* is missing .*Did you mean 'freqency_7'"):
+        score(Ghost(SIX.rename_columns({"frequency_7": "freqency_7"})), predictor, output)
+
+
+def test_an_empty_input_is_refused_and_nothing_is_made(predictor, output, tmp_path):
+    with pytest.raises(DataError, match="'memory' holds no rows, so there is nothing to score"):
+        score(InMemorySource(SIX.slice(0, 0)), predictor, tmp_path / "new" / output.name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError, MemoryError])
+def test_an_interrupted_run_leaves_what_was_there(failure, predictor, output, tmp_path):
+    def interrupt(rows: int) -> None:
+        parts = [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+        assert len(parts) == 1
+        raise failure
+
+    output.write_text("what was there before")
+    with pytest.raises(failure):
+        score(InMemorySource(SIX, 2), predictor, output, on_rows=interrupt)
+    untouched(tmp_path, output)
+
+
+def test_a_source_that_breaks_off_leaves_what_was_there(predictor, output, tmp_path):
+    class Breaking(InMemorySource):
+        def batches(self, columns: Sequence[str], *_: object) -> Iterator[pa.RecordBatch]:
+            yield from list(super().batches(columns, 2))[:2]
+            raise DataError("The server went away.")
+
+    output.write_text("what was there before")
+    with pytest.raises(DataError, match=r"The server went away\."):
+        score(Breaking(SIX), predictor, output)
+    untouched(tmp_path, output)
+
+
+def test_a_disk_that_fails_at_the_last_moment_leaves_what_was_there(
+    predictor, output, tmp_path, monkeypatch
+):
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    output.write_text("what was there before")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match=r"cannot be written: .*Input/output error\. Nothing was"):
+        score(InMemorySource(SIX), predictor, output)
+    untouched(tmp_path, output)
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """As on a disk with no more room."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(predictor, output, tmp_path, activity_file):
+    output.write_text("what was there before")
+    with (
+        open_source(activity_file) as source,
+        no_file_beyond(4_096),
+        pytest.raises(
+            OutputError, match=rf"{output.name}' cannot be written: .*too large.*changed"
+        ),
+    ):
+        score(source, predictor, output)
+    untouched(tmp_path, output)
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Root may write anywhere, so for a while we are not root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("below", ["", "new/"])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_folder_that_may_not_be_written_to_is_told(name, below, predictor):
+    # Not in pytest's folder, which only its owner may enter.
+    with tempfile.TemporaryDirectory(prefix="clv-read-only-") as folder:
+        Path(folder).chmod(0o555)
+        output = Path(folder) / f"{below}{name}"
+        with without_rights(), pytest.raises(OutputError, match=r"cannot be written: .*ermission"):
+            score(InMemorySource(SIX), predictor, output)
+        Path(folder).chmod(0o755)
+        assert list(Path(folder).iterdir()) == []
+
+
+def test_so_is_one_that_is_a_file(predictor, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"out\.csv' cannot be written: .*Nothing was changed"):
+        score(InMemorySource(SIX), predictor, tmp_path / "file" / "out.csv")
+
+
+def test_so_is_an_output_that_is_a_folder(predictor, tmp_path):
+    (tmp_path / "out.csv").mkdir()
+    with pytest.raises(OutputError, match=r"out\.csv' cannot be written: .*Is a directory"):
+        score(InMemorySource(SIX), predictor, tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]

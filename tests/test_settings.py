@@ -1,0 +1,140 @@
+"""Every setting comes from its variable, and one that cannot be used is named."""
+
+import os
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from clv.errors import UsageError
+from clv.settings import Settings, load_settings
+
+GIVEN = {
+    "CLV_HOME": ("home", "/srv/clv", Path("/srv/clv")),
+    "CLV_DATABASE_URL": ("database_url", "postgresql://h/db", "postgresql://h/db"),
+    "MLFLOW_TRACKING_URI": ("mlflow_tracking_uri", "http://mlflow:5000", "http://mlflow:5000"),
+    "CLV_MODEL_NAME": ("model_name", "rides", "rides"),
+    "CLV_HOST": ("host", "0.0.0.0", "0.0.0.0"),
+    "CLV_PORT": ("port", "9000", 9000),
+    "CLV_WORKERS": ("workers", "4", 4),
+    "CLV_POLL_INTERVAL_S": ("poll_interval_s", "0.5", 0.5),
+    "CLV_TRACKING_QUEUE_ROWS": ("tracking_queue_rows", "10", 10),
+    "CLV_LOG_LEVEL": ("log_level", "DEBUG", "DEBUG"),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("CLV_") or name == "MLFLOW_TRACKING_URI":
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("variable", GIVEN)
+def test_each_variable_is_read(variable, monkeypatch):
+    field, text, value = GIVEN[variable]
+    monkeypatch.setenv(variable, text)
+    assert getattr(load_settings(), field) == value
+
+
+def test_every_setting_has_a_variable_and_says_what_it_is():
+    assert {field for field, _, _ in GIVEN.values()} == set(Settings.model_fields)
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_without_variables_everything_has_a_default():
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8080, 1)
+    assert settings.root == Path.cwd() / "var"
+    assert settings.log_level == "INFO"
+
+
+@pytest.mark.parametrize("variable", GIVEN)
+def test_an_empty_variable_is_as_good_as_none(variable, monkeypatch):
+    usual = load_settings()
+    monkeypatch.setenv(variable, "")
+    assert load_settings() == usual
+
+
+def test_databases_lie_in_the_home_unless_told_otherwise(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLV_HOME", str(tmp_path))
+    settings = load_settings()
+    assert settings.tracking_url == f"sqlite:///{tmp_path}/tracking.sqlite"
+    assert settings.registry_uri == f"sqlite:///{tmp_path}/mlflow.sqlite"
+    monkeypatch.setenv("CLV_DATABASE_URL", "postgresql://h/db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    settings = load_settings()
+    assert settings.tracking_url == "postgresql://h/db"
+    assert settings.registry_uri == "http://mlflow:5000"
+
+
+def test_a_home_may_be_relative_or_of_a_user_and_stays_when_the_folder_changes(
+    monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLV_HOME", "here")
+    settings = load_settings()
+    assert settings.root == tmp_path / "here"
+    monkeypatch.chdir("/")
+    assert settings.root == tmp_path / "here"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLV_HOME", "~/mine")
+    assert load_settings().root == tmp_path / "mine"
+
+
+def test_reading_the_settings_creates_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLV_HOME", str(tmp_path / "home"))
+    settings = load_settings()
+    assert settings.tracking_url
+    assert settings.registry_uri
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("CLV_PORT", "http", "input should be a valid integer"),
+        ("CLV_PORT", "65536", "input should be less than or equal to 65535"),
+        ("CLV_PORT", "-1", "input should be greater than or equal to 0"),
+        ("CLV_WORKERS", "0", "input should be greater than or equal to 1"),
+        ("CLV_WORKERS", "65", "input should be less than or equal to 64"),
+        ("CLV_POLL_INTERVAL_S", "0", "input should be greater than 0"),
+        ("CLV_POLL_INTERVAL_S", "inf", "input should be a finite number"),
+        ("CLV_POLL_INTERVAL_S", "soon", "input should be a valid number"),
+        ("CLV_TRACKING_QUEUE_ROWS", "0", "input should be greater than or equal to 1"),
+        ("CLV_LOG_LEVEL", "verbose", "DEBUG|INFO|WARNING|ERROR"),
+        ("CLV_MODEL_NAME", "rides/2026", "string should match pattern"),
+        ("CLV_HOME", "~nobody-of-this-name/x", "expected a folder"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named_with_what_was_expected(
+    variable, value, expected, monkeypatch
+):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError) as refused:
+        load_settings()
+    says = str(refused.value)
+    assert says.startswith(f"{variable} is '{value}': ")
+    assert expected in says
+    assert says.endswith("Correct the variable or unset it.")
+    assert "\n" not in says
+
+
+@pytest.mark.parametrize("below", ["", "/home"])
+def test_a_home_that_is_a_file_or_lies_below_one_is_refused(below, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CLV_HOME", f"{tmp_path}/file{below}")
+    with pytest.raises(UsageError, match=rf"^CLV_HOME is '{tmp_path}/file{below}': expected a fo"):
+        load_settings()
+
+
+def test_settings_cannot_be_changed():
+    settings = load_settings()
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
+
+
+def test_other_variables_are_no_concern_of_ours(monkeypatch):
+    monkeypatch.setenv("CLV_FORBID_SKIPS", "1")
+    monkeypatch.setenv("PORT", "1")
+    assert load_settings().port == 8080

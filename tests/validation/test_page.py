@@ -1,0 +1,224 @@
+"""The validation as a page: it opens anywhere, loads nothing, and escapes what it shows."""
+
+import os
+import re
+import resource
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from clv.errors import OutputError
+from clv.validation import Validation, validate, write_page
+
+
+class Page(HTMLParser):
+    """Tags, links, cells of the tables, and the text outside scripts and styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.links: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self.styles = ""
+        self._inside: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        loads = ("src", "href", "srcset", "data", "action", "poster", "background")
+        self.links += [value or "" for name, value in attrs if name in loads]
+        self.styles += "".join(value or "" for name, value in attrs if name == "style")
+        if tag not in ("meta", "link", "img", "br", "input"):
+            self._inside.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        inside = self._inside[-1] if self._inside else ""
+        if inside == "style":
+            self.styles += data
+        elif inside != "script":
+            self.text += data
+        if inside in ("td", "th"):
+            self.tables[-1][-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def validated(history, predictor) -> Validation:
+    return replace(validate(history[:900], predictor), source="last month.csv")
+
+
+@pytest.fixture(scope="module")
+def text(validated, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    write_page(validated, path)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text) -> Page:
+    return Page(text)
+
+
+def test_nothing_is_loaded_from_anywhere(page):
+    assert page.links == []
+    assert page.tags["link"] == page.tags["img"] == page.tags["iframe"] == page.tags["base"] == 0
+    assert not re.search(r"url\(|@import", page.styles)
+
+
+def test_the_picture_brings_its_library_along(text):
+    assert "Plotly.newPlot(" in text
+    assert len(text) > 1_000_000
+
+
+def test_it_says_what_was_validated_on_what(page, validated):
+    said = " ".join(page.text.split())
+    assert (
+        f"Version 1 ({validated.model}) on 900 customers of last month.csv "
+        "whose spend by day 30 is known." in said
+    )
+
+
+def test_the_first_table_compares_with_the_baselines(page, validated):
+    header, *rows = page.tables[0]
+    assert header[:2] == ["model", "MSE"]
+    assert [row[0] for row in rows] == [line.model for line in validated.lines]
+    assert [row[1] for row in rows] == [f"{line.mse:.1f}" for line in validated.lines]
+    assert rows[0][2] == "–"
+    compared = validated.lines[1].to_champion
+    assert rows[1][2] == f"{compared.mean:+.1f} ({compared.low:+.1f} to {compared.high:+.1f})"
+    assert [row[4] for row in rows] == [f"{line.bias * 100:+z.1f}%" for line in validated.lines]
+
+
+def test_the_second_table_holds_the_deciles(page, validated):
+    assert page.tables[1][1:] == [
+        [str(row.decile), f"{row.customers}", f"{row.predicted:.2f}", f"{row.actual:.2f}"]
+        for row in validated.deciles
+    ]
+
+
+def test_the_third_table_holds_the_largest_misses(page, validated):
+    rows = page.tables[2][1:]
+    assert [row[0] for row in rows] == [miss.id for miss in validated.misses]
+    assert [row[-2:] for row in rows] == [
+        [f"{miss.predicted:.2f}", f"{miss.actual:.2f}"] for miss in validated.misses
+    ]
+    assert len(page.tables) == 3
+
+
+def test_a_model_that_is_shown_its_own_rows_is_said_to_be(validated, tmp_path, page):
+    assert "rows that the model was fitted on" not in page.text
+    write_page(replace(validated, trained_on_these=True), tmp_path / "page.html")
+    own = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "These are the rows that the model was fitted on" in own.text
+
+
+HOSTILE = "<script>alert(1)</script><img src=//evil.example onerror='x'>\"&{{ 7 * 7 }}"
+
+
+def test_hostile_names_are_shown_and_not_run(validated, page, tmp_path):
+    hostile = replace(
+        validated,
+        source=HOSTILE,
+        model=HOSTILE,
+        version=HOSTILE,
+        lines=tuple(replace(line, model=HOSTILE) for line in validated.lines),
+        misses=tuple(replace(miss, id=HOSTILE) for miss in validated.misses),
+    )
+    write_page(hostile, tmp_path / "page.html")
+    shown = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert shown.tags == page.tags
+    assert shown.links == []
+    assert shown.tables[2][1][0] == HOSTILE
+    assert f"customers\nof {HOSTILE} whose" in shown.text
+
+
+# ---------------------------------------------------------------- whole or not at all
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Path:
+    path = tmp_path / "page.html"
+    path.write_text("what was there before")
+    return path
+
+
+def untouched(path: Path) -> None:
+    assert path.read_text() == "what was there before"
+    assert [path.name for path in path.parent.iterdir()] == [path.name]
+
+
+def test_a_full_disk_leaves_what_was_there(validated, before):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"page\.html' cannot be written: File too large\."):
+            write_page(validated, before)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    untouched(before)
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, MemoryError])
+def test_so_does_an_interruption(failure, validated, before, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(Path, "replace", interrupt)
+    with pytest.raises(failure):
+        write_page(validated, before)
+    untouched(before)
+
+
+def test_the_folder_of_the_page_is_made(validated, tmp_path):
+    write_page(validated, tmp_path / "new" / "folder" / "page.html")
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["page.html"]
+
+
+def test_a_place_that_cannot_hold_the_page_is_told(validated, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"page\.html' cannot be written: "):
+        write_page(validated, tmp_path / "file" / "page.html")
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(OutputError, match=r"folder\.html' cannot be written: Is a directory\."):
+        write_page(validated, tmp_path / "folder.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.html"]
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Root may write anywhere, so for a while we are not root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_so_is_a_folder_that_may_not_be_written_to(validated):
+    # Not in pytest's folder, which only its owner may enter.
+    with tempfile.TemporaryDirectory(prefix="clv-read-only-") as folder:
+        Path(folder).chmod(0o555)
+        with without_rights(), pytest.raises(OutputError, match=r"written: Permission denied\."):
+            write_page(validated, Path(folder) / "page.html")
+        Path(folder).chmod(0o755)
+        assert list(Path(folder).iterdir()) == []
