@@ -25,12 +25,11 @@ $(VENV)/installed: requirements-dev.txt pyproject.toml
 
 .PHONY: run
 run: setup ## Train on generated data where there is no model yet, then serve on port 8080
-	$(BIN)/clv models champion --quiet || $(MAKE) --no-print-directory train
+	$(BIN)/clv train --if-missing
 	$(BIN)/clv serve
 
 .PHONY: train
 train: setup ## Train (DATA=path or URL; without it, on generated passengers)
-	$(if $(DATA),,$(BIN)/clv sample-data --if-missing)
 	$(BIN)/clv train $(if $(DATA),--data "$(DATA)")
 
 .PHONY: test

@@ -76,7 +76,7 @@ def serving(
         yield server
     finally:
         process.terminate()
-        process.wait(30)
+        assert process.wait(30) == 0, server.log()
 
 
 def _wait(server: Server) -> None:

@@ -1,7 +1,9 @@
 """Run the application under uvicorn: one process or several on one socket."""
 
 import asyncio
+import signal
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +30,8 @@ def serve(settings: Settings, on_listening: Callable[[str], None]) -> None:
     StoreError
         Where the tracking database cannot be opened.
     """
+    # uvicorn drains at SIGTERM and then raises it again: asked to end and ended is a success.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listening = _bind(settings.host, settings.port)
     try:
         _try_database(settings)
