@@ -46,8 +46,11 @@ def _run(*arguments: object, home: Path, **variables: str) -> Finished:
         contextlib.redirect_stderr(err),
     ):
         for name in list(os.environ):
-            if name.startswith("CLV_") or name == "MLFLOW_TRACKING_URI":
+            if name.startswith("CLV_") or name in ("MLFLOW_TRACKING_URI", "FORCE_COLOR"):
                 patch.delenv(name)
+        # On GitHub, typer believes that every output is a terminal.
+        patch.setattr("typer.rich_utils.FORCE_TERMINAL", None, raising=False)
+        patch.setenv("COLUMNS", "100")
         for name, value in {"CLV_HOME": str(home), **variables}.items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["clv", *map(str, arguments)])

@@ -2,6 +2,9 @@
 
 import pytest
 
+from clv.cli import app
+from clv.cli.models import app as models
+
 COMMANDS = [
     "train",
     "serve",
@@ -14,10 +17,7 @@ COMMANDS = [
 ]
 
 
-def test_these_are_all_commands(clv):
-    from clv.cli import app
-    from clv.cli.models import app as models
-
+def test_these_are_all_commands():
     named = {command.name or command.callback.__name__ for command in app.registered_commands}
     named |= {f"models {one.name or one.callback.__name__}" for one in models.registered_commands}
     assert named == set(COMMANDS)

@@ -2,25 +2,24 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from clv.registry import Registry, open_registry
+from clv.registry import Registry, RunRecord, open_registry
 from clv.settings import Settings
-from clv.training import release
-
-NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def two(result, tmp_path_factory) -> Path:
-    """A home with two versions, the second promoted on request."""
+def two(trained_home, tmp_path_factory) -> Path:
+    """A home with two versions; the second was promoted on request."""
     home = tmp_path_factory.mktemp("two")
+    bundle = open_registry(Settings(home=trained_home)).bundle("1")
     registry = open_registry(Settings(home=home))
-    release(result, registry, home, now=NOW)
-    release(result, registry, home, now=NOW, promote=True)
+    for reason in ("first model", "promoted on request"):
+        record = RunRecord("boosting", {"seed": 42}, {"cv_mse": 1763.9})
+        registry.promote(registry.register(bundle, [], record, {"cv_mse": "1763.9"}), reason)
     return home
 
 
@@ -42,7 +41,8 @@ def test_list_shows_every_version_newest_first(clv, registry):
     assert (finished.code, finished.err) == (0, "")
     title, header, second, first, *rest = finished.out.splitlines()
     assert title.split() == ["Models"]
-    assert header.split() == ("version alias model cv MSE test MSE created (UTC) reason".split())
+    columns = ["version", "alias", "model", "cv MSE", "test MSE", "created (UTC)", "reason"]
+    assert header.split() == " ".join(columns).split()
     assert second.split()[:2] == ["2", "champion"]
     assert "promoted on request" in second
     assert first.split()[0] == "1"
@@ -57,7 +57,7 @@ def test_list_answers_machines_in_json_and_nothing_else(clv, registry):
     assert (second["number"], second["aliases"]) == ("2", ["champion"])
     assert (first["number"], first["aliases"], first["reason"]) == ("1", [], "first model")
     assert datetime.fromisoformat(first["created_at"]).tzinfo is not None
-    assert float(first["tags"]["cv_mse"]) > 0
+    assert (first["model"], first["tags"]) == ("boosting", {"cv_mse": "1763.9"})
 
 
 def test_promote_and_rollback_say_who_is_champion(clv, registry):

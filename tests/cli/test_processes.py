@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = {
     "done": (["sample-data", "--passengers", "40", "--json"], {}),
-    "failed": (["score", "none.csv", "--output", "out.csv"], {}),
+    "failed": (["models", "rollback"], {}),
     "misused": (["sample-data"], {"CLV_PORT": "http"}),
 }
 

@@ -1,6 +1,7 @@
 """`clv score` and `clv validate`: what they print, and what they refuse."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pyarrow as pa
@@ -80,6 +81,24 @@ def test_score_takes_a_version_by_its_number(clv, activity_file, tmp_path):
     assert refused.complaint == (
         "clv: There is no version '9' of 'clv'. See those there are: clv models list"
     )
+
+
+def test_the_table_of_a_database_is_named(clv, tmp_path):
+    connection = sqlite3.connect(tmp_path / "crm.sqlite")
+    connection.execute("CREATE TABLE new (id, recency_7, frequency_7, monetary_7)")
+    connection.execute("INSERT INTO new VALUES ('a', 1, 1, 8.5), ('b', 0, 0, 0)")
+    connection.commit()
+    connection.close()
+    arguments = ["score", tmp_path / "crm.sqlite", "--output", tmp_path / "out.csv"]
+    assert "no table 'passenger_activity_after_registration'; tables there: new." in (
+        clv(*arguments).complaint
+    )
+    assert clv(*arguments, "--table", "new").code == 0
+    assert [line.split(",")[0] for line in (tmp_path / "out.csv").read_text().splitlines()] == [
+        '"id"',
+        '"a"',
+        '"b"',
+    ]
 
 
 @pytest.mark.parametrize(

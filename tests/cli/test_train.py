@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_without_data_it_generates_passengers_and_trains_a_champion(trained):
     }
     assert {path.name for path in home.iterdir()} >= {"model_card.md", "model_results.csv"}
     registry = open_registry(Settings(home=home))
-    assert registry.champion() == "1"
+    assert [version.reason for version in registry.versions()][-1] == "first model"
     assert Predictor.load(registry.bundle("1")).manifest.data.generated is True
 
 
@@ -66,24 +66,25 @@ def test_if_missing_does_nothing_where_there_is_a_champion(trained, clv_in, monk
         raise AssertionError("trained")
 
     monkeypatch.setattr("clv.training.train", never)
+    champion = open_registry(Settings(home=trained[0])).champion()
     finished = clv_in("train", "--if-missing", home=trained[0])
     assert (finished.code, finished.out) == (0, "")
-    assert finished.err == "Version 1 is champion already; nothing was trained.\n"
+    assert finished.err == f"Version {champion} is champion already; nothing was trained.\n"
 
 
 @pytest.fixture(scope="module")
-def second(trained, clv_in, quickly, activity_file) -> Iterator[Any]:
+def second(trained, clv_in, quickly, activity_file) -> Any:
     """A second training in the same home, on a table with two odd rows, for people to read."""
     table = pyarrow.parquet.read_table(activity_file)
-    paths = {"odd": trained[0].parent / "odd.csv"}
     odd = table.slice(0, 2).to_pylist()
     odd[0] |= {"id": 90_001, "recency_7": 9}
     odd[1] |= {"id": 90_002, "monetary_value_7": 500.0, "monetary_value_30": 400.0}
     odd[1] |= {"recency_7": 1, "frequency_7": 1}
     dirty = pa.concat_tables([table, pa.Table.from_pylist(odd, table.schema)])
-    pyarrow.csv.write_csv(dirty, paths["odd"])
+    path = trained[0].parent / "odd.csv"
+    pyarrow.csv.write_csv(dirty, path)
     with quickly():
-        yield clv_in("train", "--data", paths["odd"], home=trained[0])
+        return clv_in("train", "--data", path, home=trained[0])
 
 
 def test_it_says_what_was_odd_about_the_data(second):
@@ -181,16 +182,6 @@ def away(_: pa.Table, __: Path) -> str:
     return "postgresql://ann:hush@127.0.0.1:1/db?password=hush"
 
 
-def locked(_: pa.Table, folder: Path) -> str:
-    writer = sqlite3.connect(folder / "data.sqlite", isolation_level=None)
-    writer.execute(f"CREATE TABLE {DEFAULT_TABLE} (id)")
-    writer.execute("BEGIN EXCLUSIVE")
-    _held.append(writer)
-    return str(folder / "data.sqlite")
-
-
-_held: list[sqlite3.Connection] = []
-
 FAILURES: dict[Callable[[pa.Table, Path], str], str] = {
     empty: "data.csv' holds no rows. Training needs at least 200.",
     five_rows: "5 of 5 rows can be used",
@@ -205,26 +196,37 @@ FAILURES: dict[Callable[[pa.Table, Path], str], str] = {
     garbled: "The database URL cannot be read. Expected something like postgresql://",
     unknown_database: "No driver for 'oracle9' is installed",
     away: "Check host, port and that the server is up.",
-    locked: "Another program is writing to it: let that finish, or copy the file.",
 }
 
 
 @pytest.mark.parametrize("make", FAILURES, ids=lambda make: make.__name__)
 def test_what_cannot_be_trained_on_is_told_in_a_line_and_leaves_nothing(
-    make, clv, home, activity_file, tmp_path, monkeypatch
+    make, clv, home, activity_file, tmp_path
 ):
-    monkeypatch.setattr(sources, "_PATIENCE_S", 0.05)
     folder = tmp_path / "given"
     folder.mkdir()
     location = make(pyarrow.parquet.read_table(activity_file), folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     refused = clv("train", "--data", location)
-    while _held:
-        _held.pop().close()
     assert refused.code == 1
     assert FAILURES[make] in refused.complaint
     assert "hush" not in refused.err
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert not home.exists()
+
+
+def test_a_database_that_somebody_writes_to_is_told(clv, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_PATIENCE_S", 0.05)
+    writer = sqlite3.connect(tmp_path / "data.sqlite", isolation_level=None)
+    writer.execute(f"CREATE TABLE {DEFAULT_TABLE} (id)")
+    writer.execute("BEGIN EXCLUSIVE")
+    refused = clv("train", "--data", tmp_path / "data.sqlite")
+    writer.close()
+    assert refused.code == 1
+    assert refused.complaint == (
+        f"clv: '{tmp_path}/data.sqlite' cannot be read: database is locked. "
+        "Another program is writing to it: let that finish, or copy the file."
+    )
     assert not home.exists()
 
 
@@ -245,7 +247,7 @@ def test_a_window_that_the_table_has_not_is_told_with_the_column(clv, activity_f
 
 
 def test_without_the_training_libraries_it_says_what_to_install(clv, home, monkeypatch):
-    monkeypatch.setattr("clv.cli.training.find_spec", lambda name: None)
+    monkeypatch.setattr("clv.cli.training.find_spec", lambda _: None)
     refused = clv("train")
     assert refused.code == 2
     assert refused.complaint.startswith("clv: Training needs sklearn, lightgbm, onnx, ")

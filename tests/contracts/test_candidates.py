@@ -1,20 +1,19 @@
 """What every candidate promises, whatever it is made of; the average of the best included."""
 
-import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet
 import pytest
-from bundle.making import bundle_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from bundle.making import bundle_of
 from clv.bundle import Predictor
 from clv.data.checks import History, read_history
 from clv.data.sources import open_source
@@ -72,7 +71,6 @@ class Learnt:
     name: str
     model: Any
     predictor: Predictor
-    window: Window = field(default_factory=Window)
 
 
 @pytest.fixture(scope="module")
@@ -188,13 +186,13 @@ def test_missing_and_infinite_values_are_refused(
 ) -> None:
     holed, unknown = X.copy(), y.copy()
     holed[3, MONETARY], unknown[3] = value, value
-    with pytest.raises(ValueError, match="NaN|infinity"):
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
         clone(unfitted).fit(X, unknown)
     if np.isnan(value) and name in TAKES_MISSING_VALUES:
         return
-    with pytest.raises(ValueError, match="NaN|infinity"):
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
         clone(unfitted).fit(holed, y)
-    with pytest.raises(ValueError, match="NaN|infinity"):
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
         learnt.model.predict(holed)
 
 
@@ -241,14 +239,6 @@ def test_predictions_are_finite_and_never_below_what_is_spent(
 
 
 # ---------------------------------------------------------------- served
-
-
-def assert_serves(model: Any, predictor: Predictor, rows: Floats) -> None:
-    """What is served is what the model says, but never less than is spent."""
-    said = np.maximum(model.predict(rows), rows[:, MONETARY])
-    served = predictor.predict(Activity(*rows.T)).monetary
-    assert np.abs(served - said).max() <= 1e-3
-    assert np.abs(served / np.maximum(said, 1) - said / np.maximum(said, 1)).max() <= 1e-3
 
 
 def test_what_is_served_is_what_was_learnt(learnt: Learnt, crowd: Floats) -> None:
@@ -310,7 +300,6 @@ def test_it_learns_and_serves_where_there_is_hardly_anything_to_learn(
     everybody = np.vstack((rows, crowd[: len(CORNERS) + 500]))
     said = np.maximum(model.predict(everybody), everybody[:, MONETARY])
     served = predictor.predict(Activity(*everybody.T)).monetary
-    assert np.abs(served - said).max() <= 1e-3 * np.maximum(said, 1).max()
     assert (np.abs(served - said) / np.maximum(said, 1)).max() <= 1e-3
 
 
@@ -346,7 +335,7 @@ def test_who_spent_more_or_rode_later_is_expected_to_spend_no_less(
     assert (np.diff(richer.expected_increment) >= 0).all()
 
 
-@pytest.mark.parametrize("rising", [name for name in RISES_WITH_RECENCY_AND_SPEND])
+@pytest.mark.parametrize("rising", RISES_WITH_RECENCY_AND_SPEND)
 def test_on_no_line_through_the_range_does_the_expectation_fall(
     learn: Callable[[str], Learnt], rising: str, X: Floats
 ) -> None:
@@ -370,24 +359,19 @@ def test_every_candidate_has_a_name_of_its_own_and_a_grid_that_fits_it() -> None
         assert all(len(values) > 0 for values in one.grid.values())
 
 
-def test_another_seed_reaches_every_candidate_that_draws() -> None:
-    for one, other in zip(candidates(1), candidates(2), strict=True):
-        states = [
-            [
-                value
-                for key, value in sorted(each.estimator.get_params().items())
-                if key.endswith("random_state") and value is not None
-            ]
-            for each in (one, other)
-        ]
-        assert all(state == 1 for state in states[0])
-        assert all(state == 2 for state in states[1])
-        if "boosting" in one.name or "forest" in one.name or one.name == "hurdle":
-            assert states[0]
+def test_the_seed_reaches_every_candidate_that_draws() -> None:
+    seeded = set()
+    for one in candidates(17):
+        states = {
+            value
+            for key, value in one.estimator.get_params().items()
+            if key.endswith("random_state") and value is not None
+        }
+        assert states <= {17}
+        seeded |= {one.name} if states else set()
+    assert seeded == {"boosting", "boosting, Tweedie", "hurdle", "forest", PUBLISHED}
 
 
 def test_candidates_are_not_shared_between_calls() -> None:
-    first = candidates(SEED)[4].estimator
-    before = copy.deepcopy(candidates(SEED)[4].estimator.get_params())
-    first.set_params(regressor__num_leaves=3)
-    assert repr(candidates(SEED)[4].estimator.get_params()) == repr(before)
+    candidates(SEED)[4].estimator.set_params(regressor__num_leaves=3)
+    assert candidates(SEED)[4].estimator.get_params()["regressor__num_leaves"] == 7

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -153,6 +154,21 @@ def test_any_source_scores_the_same(suffix, predictor, activity_file, tmp_path):
     with open_source(given) as source:
         score(source, predictor, tmp_path / "out.parquet")
     assert_scored(tmp_path / "out.parquet", table, predictor)
+
+
+def test_a_database_scores_the_same_as_a_file(postgres_url, predictor, tmp_path):
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS to_score")
+        connection.execute(
+            "CREATE TABLE to_score (monetary_value_7 numeric, frequency_7 int, recency_7 bigint, "
+            "id bigint)"
+        )
+        for row in zip(*(SIX[name].to_pylist() for name in COLUMNS[::-1]), strict=True):
+            connection.execute("INSERT INTO to_score VALUES (%s, %s, %s, %s)", row)
+        with open_source(postgres_url, "to_score") as source:
+            score(source, predictor, tmp_path / "out.parquet")
+        connection.execute("DROP TABLE to_score")
+    assert_scored(tmp_path / "out.parquet", SIX, predictor)
 
 
 @pytest.mark.parametrize(

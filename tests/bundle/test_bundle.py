@@ -1,0 +1,288 @@
+"""A bundle is written whole, read as it was written, and refused when anything about it is odd."""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from pydantic import ValidationError
+
+from bundle.making import bundle_of, manifest_of
+from clv.bundle import Histogram, Manifest, Predictor, write_bundle
+from clv.bundle.manifest import sha256_of
+from clv.errors import BundleError
+from clv.models.estimators import MeanRegressor
+from clv.models.export import export
+from clv.schema import Window
+
+FILES = ("manifest.json", "serving.onnx", "holdout.onnx")
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        Predictor.load(folder)
+    return str(caught.value)
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the manifest as an editor would."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def put(folder: Path, name: str, content: bytes) -> None:
+    """Put a file in, and vouch for it."""
+    (folder / name).write_bytes(content)
+    checksum = sha256_of(folder / name)
+    rewrite(folder, lambda manifest: manifest["files"].update({name: checksum}))
+
+
+# ---------------------------------------------------------------- round trip
+
+
+def test_a_bundle_is_read_as_it_was_written(model: Any, tmp_path: Path) -> None:
+    said = manifest_of(model)
+    graph = export(model)
+    written = write_bundle(tmp_path / "b", said, {"serving": graph, "holdout": graph})
+    assert {path.name for path in (tmp_path / "b").iterdir()} == set(FILES)
+    assert Manifest.read(tmp_path / "b") == written
+    assert written.model_dump(exclude={"files"}) == said.model_dump(exclude={"files"})
+    assert written.files["serving.onnx"] == hashlib.sha256(graph).hexdigest()
+    assert written.window == Window(7, 30)
+
+
+def test_a_loaded_bundle_knows_its_version(bundle: Path) -> None:
+    assert Predictor.load(bundle, version="12").version == "12"
+    assert Predictor.load(bundle).version == "unregistered"
+
+
+def test_a_manifest_is_json_that_any_reader_can_parse(bundle: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    content = json.loads((bundle / "manifest.json").read_text(), parse_constant=refuse)
+    assert content["format"] == 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("field", ["metrics", "parameters"])
+def test_a_manifest_holds_no_number_that_is_none(model: Any, field: str, value: float) -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        manifest_of(model, **{field: {"gini": value}})
+
+
+def test_a_manifest_does_not_change_once_made(bundle: Path) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Manifest.read(bundle).model = "another"  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------- whole or not at all
+
+
+def test_a_failure_while_writing_leaves_no_bundle(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path) -> str:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("clv.bundle.write.sha256_of", full)
+        with pytest.raises(OSError, match="No space left"):
+            bundle_of(model, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+    # What was left of it is in nobody's way.
+    Predictor.load(bundle_of(model, tmp_path / "bundle"))
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_half_a_bundle_is_not_written(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holdout\.onnx"):
+        write_bundle(tmp_path / "b", manifest_of(model), {"serving": export(model)})
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_bundle_is_not_written_over_another(bundle: Path, model: Any) -> None:
+    before = (bundle / "manifest.json").read_bytes()
+    with pytest.raises(OSError, match="not empty"):
+        bundle_of(model, bundle, parameters={})
+    assert (bundle / "manifest.json").read_bytes() == before
+    Predictor.load(bundle)
+
+
+# ---------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize("name", ["serving.onnx", "holdout.onnx"])
+@pytest.mark.parametrize("where", [0, 0.5, -1])
+def test_a_changed_byte_is_noticed_in_either_graph(bundle: Path, name: str, where: float) -> None:
+    content = bytearray((bundle / name).read_bytes())
+    content[where if where == -1 else int(where * len(content))] ^= 1
+    (bundle / name).write_bytes(content)
+    said = refusal(bundle)
+    assert f"'{bundle / name}' was altered" in said
+    assert "Register the bundle again, or roll back" in said
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    said = refusal(bundle)
+    assert name in said
+    assert "Register the bundle again" in said
+
+
+def test_a_bundle_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path / "nowhere")
+    assert f"'{tmp_path / 'nowhere' / 'manifest.json'}' cannot be read" in said
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "notes.txt", ".hidden", "weights"])
+def test_a_foreign_file_is_refused_whatever_it_is(bundle: Path, name: str) -> None:
+    (bundle / name).write_bytes(pickle.dumps({"a": 1}))
+    said = refusal(bundle)
+    assert f"at fault: {name}" in said
+    assert "no more and no less" in said
+
+
+def test_a_file_that_the_manifest_vouches_for_but_nobody_needs_is_refused(bundle: Path) -> None:
+    put(bundle, "model.pkl", pickle.dumps(1))
+    assert "at fault: model.pkl" in refusal(bundle)
+
+
+def test_a_graph_without_checksum_is_refused(bundle: Path) -> None:
+    rewrite(bundle, lambda content: content["files"].pop("serving.onnx"))
+    assert "at fault: serving.onnx" in refusal(bundle)
+
+
+def test_a_folder_in_place_of_a_graph_is_refused(bundle: Path) -> None:
+    (bundle / "serving.onnx").unlink()
+    (bundle / "serving.onnx").mkdir()
+    assert f"'{bundle / 'serving.onnx'}' cannot be read" in refusal(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda content: content.update(surprise=1), "surprise"),
+        (lambda content: content["data"].update(surprise=1), "data.surprise"),
+        (lambda content: content.update(format=2), "format"),
+        (lambda content: content.pop("golden"), "golden"),
+        (lambda content: content.update(target="profit"), "target"),
+        (lambda content: content["metrics"].update(test_mse="much"), "metrics.test_mse"),
+        (lambda content: content.update(created_at="2026-11-01T12:00:00"), "created_at"),
+        (lambda content: content.update(horizon_days=7), "horizon_days=7"),
+        (lambda content: content.update(features=["monetary", "frequency", "recency"]), "features"),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_is_not_understood_is_refused_by_the_name_of_the_field(
+    bundle: Path, change: Callable[[dict[str, Any]], None], named: str
+) -> None:
+    rewrite(bundle, change)
+    said = refusal(bundle)
+    assert f"'{bundle / 'manifest.json'}' is no manifest of format 1" in said
+    assert named in said
+    assert "Train again, or use the version of clv that wrote it." in said
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"format": NaN}', b"null"])
+def test_what_is_no_manifest_is_refused(bundle: Path, content: bytes) -> None:
+    (bundle / "manifest.json").write_bytes(content)
+    assert "is no manifest of format 1" in refusal(bundle)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no graph", pickle.dumps([1, 2])], ids=["empty", "text", "pickle"]
+)
+def test_what_is_no_graph_is_refused_though_somebody_vouched_for_it(
+    bundle: Path, content: bytes
+) -> None:
+    put(bundle, "serving.onnx", content)
+    said = refusal(bundle)
+    assert f"'{bundle / 'serving.onnx'}' is no usable graph" in said
+    assert "Register the bundle again, or roll back" in said
+
+
+def _graph_of(input_name: str, columns: int) -> bytes:
+    graph = helper.make_graph(
+        [helper.make_node("Relu", [input_name], ["y"])],
+        "another",
+        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, [None, columns])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, columns])],
+    )
+    opset = [helper.make_opsetid("", 15)]
+    return bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "graph", [_graph_of("rows", 3), _graph_of("activity", 5)], ids=["name", "columns"]
+)
+def test_a_graph_that_asks_for_something_else_is_refused(bundle: Path, graph: bytes) -> None:
+    onnx.checker.check_model(graph)
+    put(bundle, "serving.onnx", graph)
+    assert "is no usable graph" in refusal(bundle)
+
+
+def test_a_graph_that_computes_something_else_is_refused(bundle: Path) -> None:
+    put(bundle, "serving.onnx", export(MeanRegressor().fit(np.ones((3, 3)), [1.0, 2.0, 3.0])))
+    said = refusal(bundle)
+    assert f"'{bundle}' does not compute what it did when it was written" in said
+    assert "golden row 0 gives 2, expected" in said
+    assert "Train again on this machine" in said
+
+
+def test_golden_rows_that_differ_are_refused(bundle: Path) -> None:
+    rewrite(bundle, lambda content: content["golden"][2].update(expected_increment=1e6))
+    assert "golden row 2" in refusal(bundle)
+
+
+def test_a_graph_that_gives_no_number_is_refused(bundle: Path) -> None:
+    nowhere = MeanRegressor()
+    nowhere.mean_ = float("nan")
+    put(bundle, "serving.onnx", export(nowhere))
+    rewrite(bundle, lambda content: content.update(target="total"))
+    assert "golden row 0 gives nan" in refusal(bundle)
+
+
+# ---------------------------------------------------------------- histograms
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).exponential(20, 5_000),
+        np.random.default_rng(0).integers(0, 8, 5_000).astype(float),
+        np.repeat([0.0, 5.0], [900, 100]),
+        np.zeros(50),
+        np.array([3.0]),
+    ],
+    ids=["amounts", "days", "mostly nothing", "constant", "one"],
+)
+def test_a_histogram_holds_everybody_once(values: np.ndarray) -> None:
+    found = Histogram.of(values)
+    assert sum(found.shares) == pytest.approx(1)
+    assert len(found.shares) == len(found.edges) + 1
+    assert list(found.edges) == sorted(set(found.edges))
+    # As the docstring has it: bin i is (edges[i-1], edges[i]], the outer ones are open.
+    bounds = [-np.inf, *found.edges, np.inf]
+    for low, high, share in zip(bounds[:-1], bounds[1:], found.shares, strict=True):
+        assert ((values > low) & (values <= high)).mean() == pytest.approx(share)
+
+
+def test_without_ties_every_bin_holds_a_tenth() -> None:
+    found = Histogram.of(np.random.default_rng(0).permutation(10_000).astype(float))
+    assert found.shares == pytest.approx([0.1] * 10, abs=1e-3)
+
+
+def test_customers_from_the_same_distribution_fall_into_the_same_bins() -> None:
+    rng = np.random.default_rng(1)
+    found, later = Histogram.of(rng.exponential(20, 20_000)), rng.exponential(20, 20_000)
+    counts = np.bincount(np.searchsorted(found.edges, later), minlength=10)
+    assert counts / 20_000 == pytest.approx(found.shares, abs=0.01)

@@ -1,0 +1,52 @@
+"""What modules offer: named, there, and without effects on import."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import clv
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(clv.__path__, "clv.")
+    if "migrations" not in module.name and not module.name.endswith("__main__")
+)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in ("clv.offline",)])
+def test_a_module_offers_what_it_says(name: str) -> None:
+    module = importlib.import_module(name)
+    offered = getattr(module, "__all__", [])
+    assert len(offered) == len(set(offered))
+    assert [missing for missing in offered if not hasattr(module, missing)] == []
+    has_code = any(hasattr(value, "__module__") for value in vars(module).values())
+    assert offered or not has_code or (module.__file__ and module.__file__.endswith("__init__.py"))
+
+
+def test_help_waits_for_no_heavy_library() -> None:
+    heavy = {"mlflow", "duckdb", "pyarrow", "onnxruntime", "sklearn", "sqlalchemy", "plotly"}
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import clv.cli, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert heavy.isdisjoint(loaded)
+
+
+def test_a_server_loads_nothing_that_trains() -> None:
+    training = {"sklearn", "lightgbm", "onnx", "skl2onnx", "onnxmltools", "scipy", "pandas"}
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import clv.service.app, clv.scoring, clv.validation, sys; print(*sys.modules)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert training.isdisjoint(loaded)

@@ -1,0 +1,31 @@
+"""A history in which every passenger can be told by what they spent, and candidates that spy."""
+
+import numpy as np
+import pytest
+from training.spies import Knows
+
+from clv.data.checks import History
+from clv.schema import Activity, Window
+
+
+@pytest.fixture
+def told_apart() -> History:
+    """400 passengers; no two spent the same, so that the amount names the passenger."""
+    rng = np.random.default_rng(9)
+    spent = np.round(5 + np.arange(400) * 0.37, 2)
+    returned = np.where(rng.random(400) < 0.4, np.round(rng.exponential(25, 400), 2), 0)
+    return History(
+        ids=np.array([f"passenger {number}" for number in range(400)], dtype=object),
+        activity=Activity.of(rng.integers(1, 8, 400), rng.integers(1, 5, 400), spent),
+        outcome=spent + returned,
+        window=Window(),
+        source="a test",
+        rows_read=400,
+    )
+
+
+@pytest.fixture
+def spies() -> type[Knows]:
+    """`Knows`, that has seen nothing yet."""
+    Knows.fitted, Knows.asked = [], []
+    return Knows
