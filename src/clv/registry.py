@@ -143,6 +143,11 @@ class Registry:
 
     # ------------------------------------------------------------ writing
 
+    def prepare(self) -> None:
+        """See that the registry can be written to, and make its tables where they are missing."""
+        with self._client():
+            pass
+
     def register(
         self, bundle: Path, extras: Sequence[Path], record: RunRecord, tags: Mapping[str, str]
     ) -> str:

@@ -88,6 +88,9 @@ class Window:
     observation_days: int = 7
     horizon_days: int = 30
 
+    def __str__(self) -> str:
+        return f"{self.observation_days} observed days for day {self.horizon_days}"
+
     def __post_init__(self) -> None:
         if not 0 < self.observation_days < self.horizon_days:
             raise ValueError(

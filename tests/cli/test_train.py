@@ -1,7 +1,9 @@
 """`clv train`: from a table, or from nothing at all, to a champion; or a line that says why not."""
 
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from clv.data import sources
 from clv.registry import open_registry
 from clv.schema import DEFAULT_TABLE
 from clv.settings import Settings
+from support.rights import without_rights
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +186,7 @@ def away(_: pa.Table, __: Path) -> str:
 
 
 FAILURES: dict[Callable[[pa.Table, Path], str], str] = {
-    empty: "data.csv' holds no rows. Training needs at least 200.",
+    empty: "data.csv' holds no rows. Give a table with customers in it.",
     five_rows: "5 of 5 rows can be used",
     misnamed: "Did you mean 'freqency_7'? Rename the column or make a view that does.",
     all_equal: "monetary_value_30: every customer has the same outcome (4,000 rows).",
@@ -253,3 +256,24 @@ def test_without_the_training_libraries_it_says_what_to_install(clv, home, monke
     assert refused.complaint.startswith("clv: Training needs sklearn, lightgbm, onnx, ")
     assert refused.complaint.endswith("Install clv[train].")
     assert not home.exists()
+
+
+def test_generated_passengers_have_one_window(clv, home):
+    refused = clv("train", "--observation-days", 14)
+    assert refused.code == 2
+    assert "--data" in refused.complaint
+    assert not home.exists()
+
+
+def test_a_home_that_cannot_be_written_to_is_told_before_the_search(
+    clv, activity_file, monkeypatch
+):
+    monkeypatch.setattr("clv.training.train", lambda *_, **__: pytest.fail("trained in vain"))
+    with tempfile.TemporaryDirectory(prefix="clv-read-only-") as folder:
+        shutil.copy(activity_file, folder)
+        Path(folder).chmod(0o555)
+        with without_rights():
+            refused = clv("train", "--data", f"{folder}/{activity_file.name}", CLV_HOME=folder)
+        Path(folder).chmod(0o755)
+    assert refused.code == 1
+    assert "ermission" in refused.complaint

@@ -1,14 +1,12 @@
 """A table reads the same from everywhere, reading leaves no trace, and failures are plain."""
 
 import gzip
-import os
 import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -25,6 +23,7 @@ from clv.data.checks import History, read_history
 from clv.data.sources import open_source
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE, Window
+from support.rights import without_rights
 
 HEADER = "id,recency_7,frequency_7,monetary_value_7,monetary_value_30"
 ROWS = ("1,1,1,8.5,8.5", "2,7,3,20,31.25")
@@ -307,19 +306,6 @@ def test_what_only_the_write_ahead_log_holds_is_read_too(table, tmp_path):
     assert (tmp_path / "wal.sqlite-wal").exists()
     assert len(read(location)) == 3_000
     writer.close()
-
-
-@contextmanager
-def without_rights() -> Iterator[None]:
-    """Root may write anywhere, so for a while we are not root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from clv.data.sources import BATCH_ROWS, open_source
 from clv.errors import DataError, OutputError
 from clv.schema import Activity
 from clv.scoring import Scored, score
+from support.rights import without_rights
 
 COLUMNS = ["id", "recency_7", "frequency_7", "monetary_value_7"]
 KINDS = ("out.csv", "out.parquet")
@@ -413,19 +414,6 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(predictor, output, tmp_pa
     ):
         score(source, predictor, output)
     untouched(tmp_path, output)
-
-
-@contextmanager
-def without_rights() -> Iterator[None]:
-    """Root may write anywhere, so for a while we are not root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize("below", ["", "new/"])

@@ -1,12 +1,9 @@
 """The validation as a page: it opens anywhere, loads nothing, and escapes what it shows."""
 
-import os
 import re
 import resource
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +12,7 @@ import pytest
 
 from clv.errors import OutputError
 from clv.validation import Validation, validate, write_page
+from support.rights import without_rights
 
 
 class Page(HTMLParser):
@@ -199,19 +197,6 @@ def test_a_place_that_cannot_hold_the_page_is_told(validated, tmp_path):
     with pytest.raises(OutputError, match=r"folder\.html' cannot be written: Is a directory\."):
         write_page(validated, tmp_path / "folder.html")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.html"]
-
-
-@contextmanager
-def without_rights() -> Iterator[None]:
-    """Root may write anywhere, so for a while we are not root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_so_is_a_folder_that_may_not_be_written_to(validated):

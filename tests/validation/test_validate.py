@@ -147,7 +147,7 @@ def test_the_same_seed_gives_the_same_validation(unseen, predictor, validated):
 def test_customers_of_another_window_are_refused(predictor):
     window = Window(14, 40)
     other = history_of(next(iter(simulate(300, seed=1, window=window))).activity, window)
-    with pytest.raises(DataError, match=r"Window\(observation_days=14, horizon_days=40\)"):
+    with pytest.raises(DataError, match="of 14 observed days for day 40"):
         validate(other, predictor)
 
 

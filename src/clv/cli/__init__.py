@@ -38,6 +38,3 @@ def main() -> None:
     except ClvError as error:
         complain(str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
-        complain("stopped")
-        sys.exit(130)

@@ -91,7 +91,7 @@ def validate(
     settings = load_settings()
     predictor = _predictor(settings, model_version)
     with open_source(data, table_name) as source:
-        history = read_history(source, predictor.window)
+        history = read_history(source, predictor.window, to_train=False)
     result = compare(history, predictor)
     page = html or settings.root / "validation.html"
     write_page(result, page)

@@ -62,6 +62,10 @@ def train(
     from clv.training import train as run_training
 
     window = _window(observation_days, horizon_days)
+    if data is None and window != Window():
+        raise UsageError(
+            f"Generated passengers are of {Window()}, not {window}. Give a table with --data."
+        )
     settings = load_settings()
     registry = open_registry(settings)
     champion = registry.number_of("champion")
@@ -73,6 +77,7 @@ def train(
         history = read_history(source, window)
     note(f"{history.rows_read:,} rows read, {len(history):,} used")
     _show_findings(history.findings)
+    registry.prepare()  # what cannot be written is said now, not after minutes of training
     with Stages() as stages:
         result = run_training(history, seed=seed, test_share=test_share, jobs=jobs, progress=stages)
     released = release(

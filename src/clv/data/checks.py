@@ -8,7 +8,7 @@ counted in a finding with examples.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -94,11 +94,9 @@ class History:
         return np.maximum(self.outcome - self.activity.monetary, 0.0)
 
     def fingerprint(self) -> str:
-        """sha256 of what is learnt from; the same rows in the same order give the same one."""
-        digest = hashlib.sha256()
-        digest.update(self.activity.matrix().tobytes())
-        digest.update(self.outcome.tobytes())
-        return digest.hexdigest()
+        """sha256 of what is learnt from; the same rows in any order give the same one."""
+        rows = np.column_stack((self.activity.matrix(), self.outcome))
+        return hashlib.sha256(rows[np.lexsort(rows.T)].tobytes()).hexdigest()
 
 
 @dataclass
@@ -135,8 +133,16 @@ class _Tally:
             )
 
 
-def read_history(source: Source, window: Window) -> History:
+def read_history(source: Source, window: Window, *, to_train: bool = True) -> History:
     """Read all rows with their outcomes, check them, and keep the usable ones.
+
+    Parameters
+    ----------
+    source : Source
+    window : Window
+    to_train : bool
+        Whether something is to be learnt from them: that takes more rows than to compare
+        predictions with outcomes, and outcomes that differ.
 
     Raises
     ------
@@ -145,44 +151,44 @@ def read_history(source: Source, window: Window) -> History:
         them; the message holds every fatal finding.
     """
     names = find_columns(source.name, source.columns, window, need_outcome=True)
-    tally, parts, rows_read = _Tally(), [], 0
+    tally = _Tally()
+    read = _read_usable(source, names, window, tally)
+    keep, duplicates = _without_duplicates(read, names)
+    used = read[keep]
+    findings = [*tally.findings(), *duplicates]
+    findings += _too_few(used) if to_train else _none(used)
+    if len(used) >= MIN_ROWS:
+        findings += _whole_table(used, names, to_train=to_train)
+    _stop_where_fatal(source.name, findings)
+    order = {"fatal": 0, "left out": 1, "kept": 2}
+    findings.sort(key=lambda finding: order[finding.severity])
+    return replace(used, findings=tuple(findings))
+
+
+def _read_usable(source: Source, names: ColumnNames, window: Window, tally: _Tally) -> History:
+    """Read the rows that keep the contract; the others are counted in `tally`."""
+    ids: list[np.ndarray] = []
+    matrices: list[Floats] = []
+    outcomes: list[Floats] = []
+    rows_read = 0
     for batch in source.batches(names.all()):
         conformed = conform(batch, names, window)
         for problem in conformed.problems:
             tally.add(problem, rows_read)
         rows_read += batch.num_rows
         keep = conformed.usable
-        assert conformed.outcome is not None  # noqa: S101 - need_outcome=True above
-        parts.append(
-            (
-                np.asarray(conformed.ids.cast(pa.string()).to_pylist(), dtype=object)[keep],
-                conformed.activity.matrix()[keep],
-                conformed.outcome[keep],
-            )
-        )
+        ids.append(np.asarray(conformed.ids.cast(pa.string()).to_pylist(), dtype=object)[keep])
+        matrices.append(conformed.activity.matrix()[keep])
+        outcomes.append(np.asarray(conformed.outcome)[keep])
     if rows_read == 0:
-        raise DataError(f"'{source.name}' holds no rows. Training needs at least {MIN_ROWS}.")
-    history = History(
-        np.concatenate([ids for ids, _, _ in parts]),
-        Activity(*np.concatenate([matrix for _, matrix, _ in parts]).T.copy()),
-        np.concatenate([outcome for _, _, outcome in parts]),
-        window,
-        source.name,
-        rows_read,
-    )
-    keep, duplicates = _without_duplicates(history, names)
-    history = history[keep]
-    findings = [*tally.findings(), *duplicates, *_whole_table(history, names)]
-    _stop_where_fatal(source.name, findings)
-    order = {"fatal": 0, "left out": 1, "kept": 2}
+        raise DataError(f"'{source.name}' holds no rows. Give a table with customers in it.")
     return History(
-        history.ids,
-        history.activity,
-        history.outcome,
+        np.concatenate(ids),
+        Activity(*np.concatenate(matrices).T.copy()),
+        np.concatenate(outcomes),
         window,
         source.name,
         rows_read,
-        tuple(sorted(findings, key=lambda finding: order[finding.severity])),
     )
 
 
@@ -223,30 +229,31 @@ def _without_duplicates(history: History, names: ColumnNames) -> tuple[Mask, lis
     return ~(copies | conflicting), findings
 
 
-def _whole_table(history: History, names: ColumnNames) -> Iterable[Finding]:
+def _none(used: History) -> list[Finding]:
+    if len(used):
+        return []
+    says = f"none of {used.rows_read:,} rows can be used"
+    return [Finding("fatal", "no-rows", "all columns", 0, says, "Correct the table.")]
+
+
+def _too_few(used: History) -> list[Finding]:
+    rows, read = len(used), used.rows_read
+    if rows < MIN_ROWS:
+        says = f"{rows:,} of {read:,} rows can be used"
+        action = f"Training needs at least {MIN_ROWS}; give a longer history."
+        return [Finding("fatal", "too-few-rows", "all columns", rows, says, action)]
+    if rows < read * (1 - _MAX_SHARE_LEFT_OUT):
+        says = f"only {rows:,} of {read:,} rows can be used"
+        action = "Correct the table, or give the right one with --data and --table."
+        return [Finding("fatal", "mostly-unusable", "all columns", read - rows, says, action)]
+    return []
+
+
+def _whole_table(history: History, names: ColumnNames, *, to_train: bool) -> Iterable[Finding]:
     """Findings that need all usable rows at once."""
     used = len(history)
-    if used < MIN_ROWS:
-        yield Finding(
-            "fatal",
-            "too-few-rows",
-            "all columns",
-            used,
-            f"{used:,} of {history.rows_read:,} rows can be used",
-            f"Training needs at least {MIN_ROWS}; give a longer history.",
-        )
-        return
-    if used < history.rows_read * (1 - _MAX_SHARE_LEFT_OUT):
-        yield Finding(
-            "fatal",
-            "mostly-unusable",
-            "all columns",
-            history.rows_read - used,
-            f"only {used:,} of {history.rows_read:,} rows can be used",
-            "Correct the table, or give the right one with --data and --table.",
-        )
     outcome = str(names.outcome)
-    if np.ptp(history.outcome) == 0 or not history.increment.any():
+    if to_train and (np.ptp(history.outcome) == 0 or not history.increment.any()):
         yield Finding(
             "fatal",
             "constant-outcome",
@@ -290,6 +297,5 @@ def _stop_where_fatal(name: str, findings: list[Finding]) -> None:
     if fatal:
         causes = [finding for finding in findings if finding.severity == "left out"]
         raise DataError(
-            f"'{name}' cannot be trained on. "
-            + " ".join(str(finding) for finding in fatal + causes)
+            f"'{name}' cannot be used. " + " ".join(str(finding) for finding in fatal + causes)
         )

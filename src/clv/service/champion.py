@@ -54,9 +54,7 @@ class Champion:
             predictor = Predictor.load(self._registry.bundle(number), version=number)
             if predictor.window != WINDOW:
                 raise BundleError(
-                    f"Version {number} observes {predictor.window.observation_days} days for day "
-                    f"{predictor.window.horizon_days}; this service answers for "
-                    f"{WINDOW.observation_days} and {WINDOW.horizon_days}."
+                    f"Version {number} is of {predictor.window}; this service is of {WINDOW}."
                 )
         except BundleError as error:
             # Not tried again until the registry names another: a broken bundle stays broken.
