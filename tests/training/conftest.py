@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from training.spies import Knows
 
 from clv.data.checks import History
 from clv.schema import Activity, Window
+from training.spies import Knows
 
 
 @pytest.fixture

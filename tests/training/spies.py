@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from clv.models.candidates import Candidate
 from clv.schema import MONETARY, Floats
 
-__all__ = ["Knows", "Refuses", "candidate"]
+__all__ = ["Knows", "Refuses", "Steps", "candidate"]
 
 
 class Knows(RegressorMixin, BaseEstimator):
