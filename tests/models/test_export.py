@@ -5,12 +5,14 @@ import itertools
 import numpy as np
 import onnxruntime
 import pytest
-from lightgbm import LGBMRegressor
+from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Lasso, LinearRegression
 
 from clv.models.estimators import (
     AverageRegressor,
+    HurdleRegressor,
     IncrementRegressor,
     MeanRegressor,
     PersistenceRegressor,
@@ -66,6 +68,27 @@ def test_an_amount_between_two_float32_is_seen_alike_by_model_and_graph() -> Non
         X, spent + np.where(np.arange(2_000) % 40 < 20, 0, 99)
     )
     assert run(export(model), X) == pytest.approx(model.predict(X) - spent, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    [
+        LinearRegression(),
+        HurdleRegressor(LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1), LinearRegression()),
+    ],
+    ids=["increment", "amount of a hurdle"],
+)
+def test_an_expectation_below_nothing_is_nothing_in_the_graph_too(regressor: BaseEstimator) -> None:
+    """Who has spent much already is expected to spend less, by this line soon less than nothing."""
+    spent = np.linspace(1, 100, 200)
+    X = np.column_stack((np.ones_like(spent), np.arange(200) % 2, spent))
+    increment = np.where(np.arange(200) % 2, np.maximum(50 - spent, 1), 0)
+    model = IncrementRegressor(regressor).fit(X, spent + increment)
+    far = np.array([[1.0, 1.0, 20.0], [1.0, 1.0, 5_000.0]])
+    said = run(export(model), far)
+    assert said[0] > 0
+    assert said[1] == 0
+    assert said == pytest.approx(model.predict(far) - far[:, MONETARY], abs=1e-4)
 
 
 def test_the_graph_of_an_increment_model_gives_the_increment_alone() -> None:

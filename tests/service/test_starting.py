@@ -2,8 +2,10 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -57,6 +59,33 @@ def test_several_workers_serve_and_count_together(trained_home: Path, tmp_path: 
             assert answer.status_code == 200
         with server.client() as client:
             assert client.get("/api/requests/5").json()["count"] == 40
+
+
+def test_a_database_that_fails_is_a_503_and_when_it_is_back_all_is_well(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "tracking.sqlite"
+    body = {"id": 5, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    with (
+        serving(trained_home, database_url=f"sqlite:///{database}") as server,
+        server.client() as client,
+        closing(sqlite3.connect(database, isolation_level=None)) as meddler,
+    ):
+        assert client.post("/api/predict", json=body).status_code == 200
+        meddler.execute("ALTER TABLE requests RENAME TO gone")
+        for answer in (
+            client.post("/api/predict", json=body),
+            client.post("/api/predict/batch", json={"passengers": [body]}),
+            client.get("/api/requests/5"),
+            client.post("/reset"),
+        ):
+            assert answer.status_code == 503
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) > 0
+        assert client.get("/health").status_code == 200
+        meddler.execute("ALTER TABLE gone RENAME TO requests")
+        assert client.post("/api/predict", json=body).status_code == 200
+        assert client.get("/api/requests/5").json()["count"] == 2
 
 
 def test_postgresql_tracks_as_sqlite_does(trained_home: Path, postgres_url: str) -> None:

@@ -95,11 +95,10 @@ def test_the_same_seed_gives_the_same_leaderboard_however_many_fits_at_a_time(
 ) -> None:
     first = train(few, among=with_forests(), jobs=1)
     assert AVERAGE in [row.model for row in first.leaderboard]
-    for jobs in (2, 4):
-        again = train(few, among=with_forests(), jobs=jobs)
-        assert without_time(again) == without_time(first)
-        X = few.activity.matrix()
-        assert again.serving.predict(X).tobytes() == first.serving.predict(X).tobytes()
+    again = train(few, among=with_forests(), jobs=3)
+    assert without_time(again) == without_time(first)
+    X = few.activity.matrix()
+    assert again.serving.predict(X).tobytes() == first.serving.predict(X).tobytes()
 
 
 def test_another_seed_gives_another_split_and_other_figures(few: History) -> None:

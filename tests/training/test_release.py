@@ -194,6 +194,20 @@ def test_a_better_model_becomes_champion(
     assert registry.rollback() == "1"
 
 
+def test_a_model_that_was_only_lucky_waits(
+    let_go: Callable[..., Release], history: History
+) -> None:
+    """Its error is lower on these rows, but the interval of the difference holds 0."""
+    alike = [train(history, among=[one]) for one in quick_candidates()[2:4]]
+    unlucky, lucky = sorted(alike, key=lambda result: -result.champion.test_mse)
+    let_go(unlucky)
+    released = let_go(lucky)
+    assert released.comparison is not None
+    assert released.comparison.mean < 0 < released.comparison.high
+    assert released.alias == "challenger"
+    assert released.reason.startswith("not shown to be better: MSE -")
+
+
 def test_a_worse_model_waits_unless_it_is_asked_for(
     let_go: Callable[..., Release],
     registry: Registry,

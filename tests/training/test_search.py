@@ -211,6 +211,17 @@ def test_the_simpler_is_chosen_where_the_two_cannot_be_told_apart(truth: Floats)
     assert 0 < choice.difference.mean <= choice.difference.standard_error
 
 
+@pytest.mark.parametrize(("errors_apart", "chosen"), [(0.95, "simple"), (1.05, "best")])
+def test_one_standard_error_of_the_difference_is_where_the_choice_turns(
+    truth: Floats, errors_apart: float, chosen: str
+) -> None:
+    spread = np.tile([-1.0, 1.0], 200)
+    difference = errors_apart * spread.std(ddof=1) / 20 + spread
+    simple = contender("simple", truth + np.sqrt(100 + difference))
+    best = contender("best", truth + 10)
+    assert choose([simple, best], truth).champion.name == chosen
+
+
 def test_the_error_of_the_difference_decides_not_the_error_of_each(truth: Floats) -> None:
     """Two models that err alike on every row are told apart by very little."""
     off = np.abs(np.random.default_rng(1).normal(0, 30, 400))
