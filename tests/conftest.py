@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pyarrow.parquet
 import pytest
 
@@ -22,6 +23,10 @@ from clv.training import TrainingResult, release, train
 from support import quick_candidates
 
 pytest_plugins = ["support.postgres"]
+
+# Every run tries the same examples, and none is a matter of how fast the machine is.
+hypothesis.settings.register_profile("clv", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("clv")
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ stands where it does is a tag of that version.
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,16 +164,17 @@ class Registry:
             experiment = self._experiment(client)
             run = client.create_run(experiment, run_name=record.name)
             run_id = run.info.run_id
-            _log(client, run_id, record)
-            for candidate in record.candidates:
-                child = client.create_run(
-                    experiment, run_name=candidate.name, tags={"mlflow.parentRunId": run_id}
-                )
-                _log(client, child.info.run_id, candidate)
-                client.set_terminated(child.info.run_id)
-            client.log_artifacts(run_id, str(bundle), _BUNDLE)
-            for path in extras:
-                client.log_artifact(run_id, str(path))
+            try:
+                _log(client, run_id, record)
+                for candidate in record.candidates:
+                    _log_child(client, experiment, run_id, candidate)
+                client.log_artifacts(run_id, str(bundle), _BUNDLE)
+                for path in extras:
+                    client.log_artifact(run_id, str(path))
+            except (MlflowException, SQLAlchemyError, OSError):
+                with suppress(MlflowException, SQLAlchemyError, OSError):
+                    client.set_terminated(run_id, "FAILED")
+                raise
             client.set_terminated(run_id)
             if self._model(client) is None:
                 client.create_registered_model(self.name)
@@ -327,6 +328,12 @@ def _version(version: ModelVersion, aliases: Mapping[str, str]) -> Version:
 
 def _is_missing(error: MlflowException) -> bool:
     return error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+
+
+def _log_child(client: MlflowClient, experiment: str, parent: str, record: RunRecord) -> None:
+    child = client.create_run(experiment, run_name=record.name, tags={"mlflow.parentRunId": parent})
+    _log(client, child.info.run_id, record)
+    client.set_terminated(child.info.run_id)
 
 
 def _log(client: MlflowClient, run_id: str, record: RunRecord) -> None:

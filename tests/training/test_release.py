@@ -365,6 +365,16 @@ def test_nothing_is_registered_where_a_graph_differs_from_its_original(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_champion_that_nobody_can_load_gives_way(
+    let_go: Callable[..., Release], registry: Registry, mean: TrainingResult
+) -> None:
+    let_go(mean)
+    (registry.bundle("1") / "holdout.onnx").write_bytes(b"broken")
+    released = let_go(mean)
+    assert (released.number, released.alias) == ("2", "champion")
+    assert released.reason.startswith("version 1 cannot be used: ")
+
+
 def test_nothing_is_left_where_the_registry_refuses(
     let_go: Callable[..., Release],
     registry: Registry,

@@ -38,3 +38,7 @@ def main() -> None:
     except ClvError as error:
         complain(str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename else ""
+        complain(f"{where}{error.strerror or error}. Check the disk and its permissions.")
+        sys.exit(1)

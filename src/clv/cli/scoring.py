@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clv.cli.options import TableOption
-from clv.cli.show import JsonOption, note, print_json, rows_done, say, shown, table
+from clv.cli.show import JsonOption, figure, note, print_json, rows_done, say, shown, table
 from clv.schema import DEFAULT_TABLE
 from clv.settings import Settings, load_settings
 
@@ -115,10 +115,10 @@ def validate(
                 if position
                 else "",
                 f"{line.mae:.2f}",
-                f"{line.bias:+z.1%}",
-                f"{line.gini_total:z.3f}",
-                f"{line.gini_increment:z.3f}",
-                f"{line.decile_mape:.1%}",
+                figure(line.bias, "+z.1%"),
+                figure(line.gini_total, "z.3f"),
+                figure(line.gini_increment, "z.3f"),
+                figure(line.decile_mape, ".1%"),
             )
             for position, line in enumerate(result.lines)
         ],

@@ -22,7 +22,17 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-__all__ = ["JsonOption", "Stages", "complain", "note", "print_json", "rows_done", "say", "table"]
+__all__ = [
+    "JsonOption",
+    "Stages",
+    "complain",
+    "figure",
+    "note",
+    "print_json",
+    "rows_done",
+    "say",
+    "table",
+]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead.")]
 
@@ -68,6 +78,11 @@ def table(
     for position, row in enumerate(rows):
         drawn.add_row(*row, style="bold green" if position == mark else None)
     _console(sys.stdout).print(drawn)
+
+
+def figure(value: float, form: str) -> str:
+    """A number for a table; a dash where it could not be computed."""
+    return format(value, form) if math.isfinite(value) else "–"
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from clv.cli.data import sample_activity
 from clv.cli.options import HorizonDays, ObservationDays, TableOption
-from clv.cli.show import JsonOption, Stages, note, print_json, say, shown, table
+from clv.cli.show import JsonOption, Stages, figure, note, print_json, say, shown, table
 from clv.clock import utc_now
 from clv.errors import UsageError
 from clv.schema import DEFAULT_TABLE, Window
@@ -142,10 +142,10 @@ def _show(result: "TrainingResult", released: "Release") -> None:
                 f"{row.to_champion.standard_error:.1f}",
                 f"{row.test_mse:.1f}",
                 f"{row.test_mae:.2f}",
-                f"{row.test_bias:+z.1%}",
-                f"{row.test_gini_total:z.3f}",
-                f"{row.test_gini_increment:z.3f}",
-                f"{row.test_decile_mape:.1%}",
+                figure(row.test_bias, "+z.1%"),
+                figure(row.test_gini_total, "z.3f"),
+                figure(row.test_gini_increment, "z.3f"),
+                figure(row.test_decile_mape, ".1%"),
                 f"{row.fit_seconds:.2f}",
             )
             for row in result.leaderboard

@@ -13,7 +13,7 @@ import numpy as np
 
 from clv.bundle import DataSummary, GoldenRow, Histogram, Manifest, Predictor, write_bundle
 from clv.bundle.manifest import Role
-from clv.errors import BundleError
+from clv.errors import BundleError, RegistryError
 from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
 from clv.models.export import export, exported_target
 from clv.registry import Registry, RunRecord
@@ -146,27 +146,32 @@ def _decide(
     """Champion only where it is better on rows that neither has seen, or on request."""
     if former is None:
         return "champion", "first model", None
-    comparison, said = _compare(result, bundle, registry, former)
-    old, new = Manifest.read(registry.bundle(former)), Manifest.read(bundle)
-    if old.data.generated and not new.data.generated:
+    try:
+        old = Predictor.load(registry.bundle(former), version=former, role="holdout")
+    except (BundleError, RegistryError) as error:
+        # A champion that nobody can load must not stand in the way of the next one.
+        return "champion", f"version {former} cannot be used: {error}", None
+    new = Predictor.load(bundle, role="holdout")
+    comparison, said = _compare(result, new, old)
+    learnt_from_generated = new.manifest.data.generated, old.manifest.data.generated
+    if learnt_from_generated == (False, True):
         return "champion", f"version {former} learnt from generated passengers; {said}", comparison
-    if new.data.generated and not old.data.generated and not promote:
+    if learnt_from_generated == (True, False) and not promote:
         return "challenger", f"it learnt from generated passengers; {said}", comparison
-    if comparison and comparison.high < 0:
-        return "champion", f"better: {said}", comparison
-    if promote:
-        return "champion", f"promoted on request; {said}", comparison
+    better = comparison is not None and comparison.high < 0
+    if better or promote:
+        why = "better:" if better else "promoted on request;"
+        return "champion", f"{why} {said}", comparison
     return "challenger", f"not shown to be better: {said}", comparison
 
 
 def _compare(
-    result: TrainingResult, bundle: Path, registry: Registry, former: str
+    result: TrainingResult, new: Predictor, old: Predictor
 ) -> tuple[PairedDifference | None, str]:
     """Compare the recipes, each fitted on its own training rows, and say it in words."""
-    old = Predictor.load(registry.bundle(former), role="holdout")
+    former = old.version
     if old.window != result.history.window:
         return None, f"version {former} has another window, so they do not compare"
-    new = Predictor.load(bundle, role="holdout")
     unseen = result.history[_unseen_by_both(result, old.manifest.data)]
     if len(unseen) < _MIN_UNSEEN:
         return None, f"only {len(unseen)} rows that neither it nor version {former} has seen"
