@@ -136,8 +136,8 @@ class PairedDifference:
 def paired_difference(errors: Floats, other: Floats) -> PairedDifference:
     """Mean of `errors - other`, row by row, with a normal 95% interval.
 
-    Only paired comparisons mean anything here: one split's MSE is uncertain by a third, the
-    difference of two models on the same rows by a tenth of that.
+    Only paired comparisons mean anything here: the same few big spenders make every model's MSE,
+    and the difference on the same rows is certain long before either error is.
     """
     difference = errors - other
     rows = len(difference)
