@@ -188,6 +188,7 @@ class Registry:
 
     def promote(self, number: str, reason: str) -> None:
         """Make a version the champion; the one before stays known for `rollback`."""
+        number = str(int(number)) if number.isdecimal() else number  # MLflow takes 01 for 1
         self.bundle(number)  # a version that cannot be fetched must not become champion
         with self._client() as client:
             aliases = self._aliases(client)

@@ -105,6 +105,19 @@ def test_a_broken_bundle_is_refused_and_the_old_model_serves_on(
     assert champion.current().version == "3"
 
 
+def test_a_bundle_that_was_refused_is_looked_at_again_when_it_is_named_again(
+    fake: FakeRegistry,
+) -> None:
+    champion = Champion(fake, poll_interval_s=1)  # type: ignore[arg-type]
+    for named in ("1", "2", "1"):
+        fake.named = named
+        champion.refresh()
+    fake.bundles["2"] = fake.bundles["1"]
+    fake.named = "2"
+    champion.refresh()
+    assert champion.current().version == "2"
+
+
 def test_a_registry_that_is_away_leaves_the_model_in_place(fake: FakeRegistry) -> None:
     champion = Champion(fake, poll_interval_s=1)  # type: ignore[arg-type]
     fake.named = "1"

@@ -375,6 +375,24 @@ def test_a_champion_that_nobody_can_load_gives_way(
     assert released.reason.startswith("version 1 cannot be used: ")
 
 
+def test_a_champion_that_cannot_be_fetched_now_is_not_displaced(
+    let_go: Callable[..., Release],
+    registry: Registry,
+    mean: TrainingResult,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def time_out(_: str) -> Path:
+        raise RegistryError("timed out")
+
+    let_go(mean)
+    with monkeypatch.context() as away:
+        away.setattr(registry, "bundle", time_out)
+        with pytest.raises(RegistryError, match="timed out"):
+            let_go(mean)
+    assert registry.champion() == "1"
+    assert len(registry.versions()) == 1
+
+
 def test_nothing_is_left_where_the_registry_refuses(
     let_go: Callable[..., Release],
     registry: Registry,

@@ -48,7 +48,10 @@ class Champion:
         """Look once: load the champion where it is another than the one that serves."""
         number = self._registry.number_of("champion")
         serving = self._current.version if self._current else None
-        if number in (None, serving, self._refused):
+        if number == self._refused:
+            return
+        self._refused = None
+        if number in (None, serving):
             return
         try:
             predictor = Predictor.load(self._registry.bundle(number), version=number)

@@ -13,7 +13,7 @@ import numpy as np
 
 from clv.bundle import DataSummary, GoldenRow, Histogram, Manifest, Predictor, write_bundle
 from clv.bundle.manifest import Role
-from clv.errors import BundleError, RegistryError
+from clv.errors import BundleError
 from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
 from clv.models.export import export, exported_target
 from clv.registry import Registry, RunRecord
@@ -146,9 +146,10 @@ def _decide(
     """Champion only where it is better on rows that neither has seen, or on request."""
     if former is None:
         return "champion", "first model", None
+    folder = registry.bundle(former)  # a registry that is away decides nothing: training ends
     try:
-        old = Predictor.load(registry.bundle(former), version=former, role="holdout")
-    except (BundleError, RegistryError) as error:
+        old = Predictor.load(folder, version=former, role="holdout")
+    except BundleError as error:
         # A champion that nobody can load must not stand in the way of the next one.
         return "champion", f"version {former} cannot be used: {error}", None
     new = Predictor.load(bundle, role="holdout")
