@@ -12,10 +12,12 @@ from clv.schema import Floats
 __all__ = [
     "DecileRow",
     "PairedDifference",
+    "Quality",
     "bias",
     "decile_mape",
     "deciles",
     "mae",
+    "measure",
     "mse",
     "normalised_gini",
     "paired_bootstrap",
@@ -116,6 +118,30 @@ def decile_mape(actual: Floats, predicted: Floats) -> float:
     if not rows:
         return float("nan")
     return float(np.mean([abs(row.predicted - row.actual) / row.actual for row in rows]))
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good predictions of the total are; errors in currency units, shares as shares."""
+
+    mse: float
+    mae: float
+    bias: float
+    gini_total: float
+    gini_increment: float
+    decile_mape: float
+
+
+def measure(actual: Floats, predicted: Floats, spent: Floats) -> Quality:
+    """Measure predictions of the total; `spent` is what was known already, part of both."""
+    return Quality(
+        mse=mse(actual, predicted),
+        mae=mae(actual, predicted),
+        bias=bias(actual, predicted),
+        gini_total=normalised_gini(actual, predicted),
+        gini_increment=normalised_gini(np.maximum(actual - spent, 0.0), predicted - spent),
+        decile_mape=decile_mape(actual, predicted),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Score on this machine: stream a SOURCE through the `Predictor` to a file, whole or not at all."""
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from clv.bundle import Predictor, to_cents
 from clv.data.conform import ColumnNames, Conformed, conform, find_columns
 from clv.data.sources import Source
 from clv.errors import DataError, OutputError
+from clv.files import replacing
 
 __all__ = ["Scored", "score"]
 
@@ -128,7 +128,6 @@ def _writer(output: Path) -> Iterator[Callable[[pa.Table], None]]:
         raise OutputError(
             f"'{output}' is of no known kind. Expected a name ending in .csv or .parquet."
         )
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
     sink: Any = None
     schema: Any = None
 
@@ -146,20 +145,12 @@ def _writer(output: Path) -> Iterator[Callable[[pa.Table], None]]:
         sink.write_table(_alike(table, schema))
 
     try:
-        try:
+        with replacing(output) as part:
             yield write
             if sink is not None:
                 sink.close()
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            part.replace(output)
-        except (OSError, pa.ArrowException) as error:
-            raise OutputError(
-                f"'{output}' cannot be written: {error}. Nothing was changed."
-            ) from error
-    finally:
-        with suppress(OSError):  # there is none, or no folder that it could be in
-            part.unlink()
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"'{output}' cannot be written: {error}. Nothing was changed.") from error
 
 
 def _alike(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -11,11 +11,7 @@ from clv.data.checks import History
 from clv.errors import DataError
 from clv.metrics import (
     PairedDifference,
-    bias,
-    decile_mape,
-    mae,
-    mse,
-    normalised_gini,
+    measure,
     paired_bootstrap,
     paired_difference,
     squared_errors,
@@ -147,13 +143,13 @@ def _leaderboard(
     contenders: Sequence[Contender], champion: Contender, y: Floats, unseen: History, seed: int
 ) -> tuple[Standing, ...]:
     X, actual = unseen.activity.matrix(), unseen.outcome
-    spent = unseen.activity.monetary
     champion_errors = squared_errors(y, champion.out_of_fold)
     champion_test = squared_errors(actual, champion.estimator.predict(X))
     rows = []
     for contender in contenders:
         errors = squared_errors(y, contender.out_of_fold)
         predicted = contender.estimator.predict(X)
+        test = measure(actual, predicted, unseen.activity.monetary)
         rows.append(
             Standing(
                 model=contender.name,
@@ -161,12 +157,12 @@ def _leaderboard(
                 cv_mse=float(errors.mean()),
                 cv_mse_se=float(errors.std(ddof=1) / np.sqrt(len(errors))),
                 to_champion=paired_difference(errors, champion_errors),
-                test_mse=mse(actual, predicted),
-                test_mae=mae(actual, predicted),
-                test_bias=bias(actual, predicted),
-                test_gini_total=normalised_gini(actual, predicted),
-                test_gini_increment=normalised_gini(unseen.increment, predicted - spent),
-                test_decile_mape=decile_mape(actual, predicted),
+                test_mse=test.mse,
+                test_mae=test.mae,
+                test_bias=test.bias,
+                test_gini_total=test.gini_total,
+                test_gini_increment=test.gini_increment,
+                test_decile_mape=test.decile_mape,
                 test_to_champion=paired_bootstrap(
                     squared_errors(actual, predicted), champion_test, seed=seed
                 ),

@@ -1,13 +1,12 @@
 """The validation as one self-contained HTML file: opens anywhere, asks the network for nothing."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import jinja2
 import plotly.graph_objects as go
 
 from clv.errors import OutputError
+from clv.files import replacing
 from clv.validation.validate import Validation
 
 __all__ = ["write_page"]
@@ -37,16 +36,12 @@ def write_page(validation: Validation, path: Path) -> None:
             config={"displayModeBar": False, "responsive": True},
         ),
     )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(page, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):  # there is none, or no folder that it could be in
-            part.unlink()
 
 
 def _by_decile(validation: Validation) -> go.Figure:

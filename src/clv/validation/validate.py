@@ -1,6 +1,6 @@
 """Compare what a model says with what happened, beside the baselines."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -10,12 +10,8 @@ from clv.errors import DataError
 from clv.metrics import (
     DecileRow,
     PairedDifference,
-    bias,
-    decile_mape,
     deciles,
-    mae,
-    mse,
-    normalised_gini,
+    measure,
     paired_bootstrap,
     squared_errors,
 )
@@ -133,12 +129,7 @@ def _line(model: str, history: History, values: Floats, champion: Floats, seed: 
     actual = history.outcome
     return Line(
         model=model,
-        mse=mse(actual, values),
-        mae=mae(actual, values),
-        bias=bias(actual, values),
-        gini_total=normalised_gini(actual, values),
-        gini_increment=normalised_gini(history.increment, values - history.activity.monetary),
-        decile_mape=decile_mape(actual, values),
+        **asdict(measure(actual, values, history.activity.monetary)),
         to_champion=paired_bootstrap(
             squared_errors(actual, values), squared_errors(actual, champion), seed=seed
         ),
