@@ -23,6 +23,7 @@ __all__ = [
     "paired_bootstrap",
     "paired_difference",
     "squared_errors",
+    "to_micros",
 ]
 
 
@@ -59,13 +60,13 @@ def normalised_gini(actual: Floats, predicted: Floats) -> float:
     float
         NaN where all actuals are equal: then there is no order to find.
     """
-    if np.ptp(_to_micros(actual)) == 0 or actual.sum() <= 0:
+    if np.ptp(to_micros(actual)) == 0 or actual.sum() <= 0:
         return float("nan")
     tied = _averaged_within_ties(actual, predicted)
-    return _gini(tied, _to_micros(predicted)) / _gini(actual, actual)
+    return _gini(tied, to_micros(predicted)) / _gini(actual, actual)
 
 
-def _to_micros(values: Floats) -> Floats:
+def to_micros(values: Floats) -> Floats:
     """Round to a millionth of the currency unit: what is nearer than that is equal.
 
     To add what is spent to a prediction and take it away again leaves noise in the last digits,
@@ -76,7 +77,7 @@ def _to_micros(values: Floats) -> Floats:
 
 def _averaged_within_ties(actual: Floats, predicted: Floats) -> Floats:
     """Mean of `actual` over the rows with the same prediction, shape (n,)."""
-    _, group = np.unique(_to_micros(predicted), return_inverse=True)
+    _, group = np.unique(to_micros(predicted), return_inverse=True)
     return np.asarray((np.bincount(group, actual) / np.bincount(group))[group])
 
 

@@ -30,10 +30,16 @@ __all__ = [
     "Column",
     "Contradiction",
     "Floats",
+    "Instants",
+    "Ints",
+    "Mask",
     "Window",
 ]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Instants = NDArray[np.datetime64]  # microseconds, UTC
 
 #: Where an activity table is looked for in a database, unless told otherwise.
 DEFAULT_TABLE = "passenger_activity_after_registration"
@@ -132,6 +138,14 @@ class Window:
             MAX_MONETARY,
             False,
             f"money spent in the first {days} days",
+        )
+
+    @property
+    def rides_due(self) -> Column:
+        """Rides from registration to the horizon; optional, they tell who returned."""
+        days = self.horizon_days
+        return Column(
+            (f"frequency_{days}",), 0, MAX_FREQUENCY, True, f"rides in the first {days} days"
         )
 
     @property

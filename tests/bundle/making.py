@@ -6,13 +6,42 @@ from typing import Any
 
 import numpy as np
 
-from clv.bundle import DataSummary, GoldenRow, Histogram, Manifest, write_bundle
+from clv.bundle import (
+    Calibration,
+    DataSummary,
+    GoldenRow,
+    Histogram,
+    Manifest,
+    Support,
+    Uncertainty,
+    write_bundle,
+)
+from clv.models.estimators import ReturnClassifier
 from clv.models.export import export, exported_target
-from clv.schema import FEATURES, MONETARY
+from clv.schema import FEATURES, MONETARY, Activity, Window
 
-__all__ = ["bundle_of", "manifest_of"]
+__all__ = ["UNCERTAINTY", "bundle_of", "manifest_of", "returning_like_anybody"]
 
 _GOLDEN = np.array([[0, 0, 0], [1, 1, 8.5], [4, 2, 45.5], [7, 8, 210.4], [7, 100, 1_000]])
+
+
+def returning_like_anybody() -> ReturnClassifier:
+    """Gives everybody the same chance, two in three."""
+    return ReturnClassifier(None).fit(np.ones((1, 3)), [1])
+
+
+def _uncertainty() -> Uncertainty:
+    rng = np.random.default_rng(8)
+    expected = rng.exponential(10, 400)
+    came = np.where(rng.random(400) < 0.4, expected * rng.exponential(2.5, 400), 0.0)
+    rows = rng.integers(1, 8, 400), rng.integers(1, 5, 400), rng.exponential(30, 400)
+    return Uncertainty(
+        calibration=Calibration.of(expected, came),
+        support=Support.of(Activity.of(*rows), Window()),
+    )
+
+
+UNCERTAINTY = _uncertainty()
 
 
 def manifest_of(model: Any, **changes: Any) -> Manifest:
@@ -41,10 +70,15 @@ def manifest_of(model: Any, **changes: Any) -> Manifest:
         "reference": {"monetary": Histogram.of(np.arange(10.0))},
         "golden": [
             GoldenRow(
-                recency=row[0], frequency=row[1], monetary=row[2], expected_increment=increment
+                recency=row[0],
+                frequency=row[1],
+                monetary=row[2],
+                expected_increment=increment,
+                p_return=2 / 3,
             )
             for row, increment in zip(_GOLDEN.tolist(), said.tolist(), strict=True)
         ],
+        "uncertainty": {"serving": UNCERTAINTY, "holdout": UNCERTAINTY},
         "versions": {"python": "3"},
     }
     return Manifest(**{**fields, **changes})
@@ -52,6 +86,6 @@ def manifest_of(model: Any, **changes: Any) -> Manifest:
 
 def bundle_of(model: Any, folder: Path, **changes: Any) -> Path:
     """Write a bundle that serves a fitted model."""
-    graph = export(model)
+    graph = export(model, returning_like_anybody())
     write_bundle(folder, manifest_of(model, **changes), {"serving": graph, "holdout": graph})
     return folder

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 from pydantic import ValidationError
 
-from bundle.making import bundle_of, manifest_of
+from bundle.making import bundle_of, manifest_of, returning_like_anybody
 from clv.bundle import Histogram, Manifest, Predictor, write_bundle
 from clv.bundle.manifest import sha256_of
 from clv.errors import BundleError
@@ -38,6 +38,11 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps(content))
 
 
+def serving(content: dict[str, Any]) -> dict[str, Any]:
+    part: dict[str, Any] = content["uncertainty"]["serving"]
+    return part
+
+
 def put(folder: Path, name: str, content: bytes) -> None:
     """Put a file in, and vouch for it."""
     (folder / name).write_bytes(content)
@@ -50,7 +55,7 @@ def put(folder: Path, name: str, content: bytes) -> None:
 
 def test_a_bundle_is_read_as_it_was_written(model: Any, tmp_path: Path) -> None:
     said = manifest_of(model)
-    graph = export(model)
+    graph = export(model, returning_like_anybody())
     written = write_bundle(tmp_path / "b", said, {"serving": graph, "holdout": graph})
     assert {path.name for path in (tmp_path / "b").iterdir()} == set(FILES)
     assert Manifest.read(tmp_path / "b") == written
@@ -69,7 +74,7 @@ def test_a_manifest_is_json_that_any_reader_can_parse(bundle: Path) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
     content = json.loads((bundle / "manifest.json").read_text(), parse_constant=refuse)
-    assert content["format"] == 1
+    assert content["format"] == 2
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -105,7 +110,9 @@ def test_a_failure_while_writing_leaves_no_bundle(
 
 def test_half_a_bundle_is_not_written(model: Any, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holdout\.onnx"):
-        write_bundle(tmp_path / "b", manifest_of(model), {"serving": export(model)})
+        write_bundle(
+            tmp_path / "b", manifest_of(model), {"serving": export(model, returning_like_anybody())}
+        )
     assert not (tmp_path / "b").exists()
 
 
@@ -173,8 +180,13 @@ def test_a_folder_in_place_of_a_graph_is_refused(bundle: Path) -> None:
     [
         (lambda content: content.update(surprise=1), "surprise"),
         (lambda content: content["data"].update(surprise=1), "data.surprise"),
-        (lambda content: content.update(format=2), "format"),
+        (lambda content: content.update(format=1), "format"),
         (lambda content: content.pop("golden"), "golden"),
+        (lambda content: content["uncertainty"].pop("holdout"), "uncertainty"),
+        (lambda content: serving(content)["calibration"]["edges"].pop(), "edges do not fit"),
+        (lambda content: serving(content)["calibration"]["edges"].reverse(), "edges must rise"),
+        (lambda content: serving(content)["calibration"].update(floor=0), "a floor above 0"),
+        (lambda content: serving(content)["support"]["counts"].pop(), "counts for"),
         (lambda content: content.update(target="profit"), "target"),
         (lambda content: content["metrics"].update(test_mse="much"), "metrics.test_mse"),
         (lambda content: content.update(created_at="2026-11-01T12:00:00"), "created_at"),
@@ -187,7 +199,7 @@ def test_a_manifest_that_is_not_understood_is_refused_by_the_name_of_the_field(
 ) -> None:
     rewrite(bundle, change)
     said = refusal(bundle)
-    assert f"'{bundle / 'manifest.json'}' is no manifest of format 1" in said
+    assert f"'{bundle / 'manifest.json'}' is no manifest of format 2" in said
     assert named in said
     assert "Train again, or use the version of clv that wrote it." in said
 
@@ -195,7 +207,7 @@ def test_a_manifest_that_is_not_understood_is_refused_by_the_name_of_the_field(
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"format": NaN}', b"null"])
 def test_what_is_no_manifest_is_refused(bundle: Path, content: bytes) -> None:
     (bundle / "manifest.json").write_bytes(content)
-    assert "is no manifest of format 1" in refusal(bundle)
+    assert "is no manifest of format 2" in refusal(bundle)
 
 
 @pytest.mark.parametrize(
@@ -231,10 +243,11 @@ def test_a_graph_that_asks_for_something_else_is_refused(bundle: Path, graph: by
 
 
 def test_a_graph_that_computes_something_else_is_refused(bundle: Path) -> None:
-    put(bundle, "serving.onnx", export(MeanRegressor().fit(np.ones((3, 3)), [1.0, 2.0, 3.0])))
+    two = MeanRegressor().fit(np.ones((3, 3)), [1.0, 2.0, 3.0])
+    put(bundle, "serving.onnx", export(two, returning_like_anybody()))
     said = refusal(bundle)
     assert f"'{bundle}' does not compute what it did when it was written" in said
-    assert "golden row 0 gives 2, expected" in said
+    assert "golden row 0 gives 2 as expected_increment, expected" in said
     assert "Train again on this machine" in said
 
 
@@ -246,9 +259,9 @@ def test_golden_rows_that_differ_are_refused(bundle: Path) -> None:
 def test_a_graph_that_gives_no_number_is_refused(bundle: Path) -> None:
     nowhere = MeanRegressor()
     nowhere.mean_ = float("nan")
-    put(bundle, "serving.onnx", export(nowhere))
+    put(bundle, "serving.onnx", export(nowhere, returning_like_anybody()))
     rewrite(bundle, lambda content: content.update(target="total"))
-    assert "golden row 0 gives nan" in refusal(bundle)
+    assert "golden row 0 gives nan as expected_increment" in refusal(bundle)
 
 
 # ---------------------------------------------------------------- histograms

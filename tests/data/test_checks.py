@@ -364,3 +364,38 @@ def test_to_compare_predictions_with_outcomes_a_few_customers_are_enough():
     assert len(few) == 5
     with pytest.raises(DataError, match="none of 2 rows can be used"):
         read_history(InMemorySource([(1, 9, 1, 1, 1), (2, 9, 1, 1, 1)]), Window(), to_train=False)
+
+
+@dataclass
+class DatedSource(InMemorySource):
+    """As above, with rides by day 30 and dates of registration."""
+
+    @property
+    def columns(self) -> list[str]:
+        return [*COLUMNS, "frequency_30", "registered_at"]
+
+
+def test_dates_and_returns_stay_with_their_customers() -> None:
+    dates = [f"2026-03-{1 + row % 28:02d}" if row % 10 else "some day" for row in range(1, 301)]
+    rows = [(*good(row), row % 3 + 1 + row % 2, dates[row - 1]) for row in range(1, 301)]
+    bad = (*good(400)[:1], -1, *good(400)[2:], 5, "2026-03-05")
+    found = read_history(DatedSource([bad, *rows]), Window())
+    assert found.registered_at is not None
+    assert len(found.registered_at) == len(found.returned) == len(found) == 300
+    some = found[found.ids.astype(int) % 2 == 1]
+    assert some.returned.all()
+    assert some.registered_at is not None
+    expected = [f"2026-03-{1 + int(name) % 28:02d}" for name in some.ids]
+    days = np.where(
+        np.isnat(some.registered_at), "none", some.registered_at.astype("M8[D]").astype(str)
+    )
+    assert days.tolist() == expected
+    undated = next(one for one in found.findings if one.code == "no-registration-date")
+    assert (undated.severity, undated.rows, undated.column) == ("kept", 30, "registered_at")
+    assert "2026-11-01" in undated.says
+    assert "id 10" in undated.examples
+
+
+def test_without_dates_there_are_none() -> None:
+    assert read().registered_at is None
+    assert read().returned.tolist() == [row % 5 > 0 for row in range(1, 301)]

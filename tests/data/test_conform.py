@@ -211,3 +211,64 @@ def test_all_examples_stand_in_their_rows_however_many_there_are():
     (problem,) = found.problems
     assert problem.rows.sum() == 40
     assert problem.values[:3].tolist() == [100, 101, 102]
+
+
+# ---------------------------------------------------------------- who returned, who registered when
+
+OPTIONAL = ColumnNames("id", COLUMNS[1:4], "monetary_value_30", "frequency_30", "registered_at")
+
+
+def test_the_optional_columns_are_used_where_there_are_any_and_an_outcome_is_needed():
+    available = [*COLUMNS, "frequency_30", "registered_at"]
+    assert find_columns("x.csv", available, Window(), need_outcome=True) == OPTIONAL
+    assert find_columns("x.csv", available, Window(), need_outcome=False).all() == list(COLUMNS[:4])
+    assert find_columns("x.csv", COLUMNS, Window(), need_outcome=True).registered_at is None
+
+
+def test_who_returned_is_told_by_rides_where_they_are_counted_and_else_by_money():
+    by_money = conformed(GOOD, GOOD | {"monetary_value_30": 8.5}, GOOD | {"monetary_value_30": 8.0})
+    assert by_money.returned is not None
+    assert by_money.returned.tolist() == [True, False, False]
+    rows = [
+        GOOD | {"frequency_30": rides, "registered_at": None, "monetary_value_30": month}
+        for rides, month in ((3, 9.5), (4, 8.5), (2, 8.5), (None, 9.5), (None, 8.5))
+    ]
+    by_rides = conformed(*rows, names=OPTIONAL)
+    assert by_rides.returned is not None
+    assert by_rides.returned.tolist() == [False, True, False, True, False]
+
+
+def test_noise_in_the_last_digits_is_no_return():
+    returned = conformed(GOOD | {"monetary_value_7": 0.3, "monetary_value_30": 0.1 + 0.2}).returned
+    assert returned is not None
+    assert returned.tolist() == [False]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2026, 3, 1, 12, tzinfo=UTC),
+        "2026-03-01 12:00:00",
+        "2026-03-01T12:00:00",
+        "2026-03-01T12:00:00Z",
+        "2026-03-01T14:00:00+02:00",
+    ],
+)
+def test_a_registration_is_read_as_utc_whatever_it_is_written_as(value):
+    found = conformed(GOOD | {"frequency_30": 3, "registered_at": value}, names=OPTIONAL)
+    assert found.registered_at is not None
+    assert found.registered_at.tolist() == [datetime(2026, 3, 1, 12)]  # noqa: DTZ001
+
+
+def test_a_day_is_its_first_moment_and_what_is_no_date_is_none():
+    days = ["2026-03-01", "soon", None, "2026-03-02 10:30"]
+    rows = [GOOD | {"frequency_30": 3, "registered_at": day} for day in days]
+    found = conformed(*rows, names=OPTIONAL)
+    assert found.registered_at is not None
+    assert found.registered_at.astype("datetime64[m]").astype(str).tolist() == [
+        "2026-03-01T00:00",
+        "NaT",
+        "NaT",
+        "2026-03-02T10:30",
+    ]
+    assert found.problems == ()

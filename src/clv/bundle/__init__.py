@@ -2,24 +2,33 @@
 
 A bundle is a folder:
 
-    manifest.json    what it is, what it was learnt from, checksums, golden rows
+    manifest.json    what it is, what it was learnt from, calibration, checksums, golden rows
     serving.onnx     the champion, fitted on all rows; every prediction comes from it
     holdout.onnx     the same recipe fitted on the training rows only; it is never served. It is
                      what a later challenger is compared with, on rows that neither has seen
 """
 
-from clv.bundle.manifest import DataSummary, GoldenRow, Histogram, Manifest
+from clv.bundle.calibration import DEFAULT_LEVEL, MAX_LEVEL, MIN_LEVEL, Calibration, Intervals
+from clv.bundle.manifest import DataSummary, GoldenRow, Histogram, Manifest, Uncertainty
 from clv.bundle.predictor import Prediction, Predictions, Predictor, to_cents
+from clv.bundle.support import Support
 from clv.bundle.write import write_bundle
 
 __all__ = [
+    "DEFAULT_LEVEL",
+    "MAX_LEVEL",
+    "MIN_LEVEL",
+    "Calibration",
     "DataSummary",
     "GoldenRow",
     "Histogram",
+    "Intervals",
     "Manifest",
     "Prediction",
     "Predictions",
     "Predictor",
+    "Support",
+    "Uncertainty",
     "to_cents",
     "write_bundle",
 ]

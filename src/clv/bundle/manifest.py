@@ -5,16 +5,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AwareDatetime, Field, JsonValue, ValidationError, model_validator
 
+from clv.bundle.calibration import Calibration
+from clv.bundle.part import Part
+from clv.bundle.support import Support
 from clv.errors import BundleError
 from clv.schema import FEATURES, Floats, Window
 
@@ -27,6 +22,7 @@ __all__ = [
     "Histogram",
     "Manifest",
     "Role",
+    "Uncertainty",
     "sha256_of",
 ]
 
@@ -35,23 +31,20 @@ Role = Literal["serving", "holdout"]
 GRAPHS: dict[Role, str] = {"serving": "serving.onnx", "holdout": "holdout.onnx"}
 
 #: Raised by one when a reader of the older format would misunderstand the newer.
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class GoldenRow(_Part):
+class GoldenRow(Part):
     """A made-up passenger and what the original model said; checked at every load."""
 
     recency: float
     frequency: float
     monetary: float
     expected_increment: float
+    p_return: float
 
 
-class Histogram(_Part):
+class Histogram(Part):
     """How a quantity was distributed in training; the reference for drift.
 
     `shares[i]` is the share of values in (`edges[i-1]`, `edges[i]`]; the first and last bins are
@@ -69,7 +62,14 @@ class Histogram(_Part):
         return cls(edges=tuple(edges.tolist()), shares=tuple((counts / len(values)).tolist()))
 
 
-class DataSummary(_Part):
+class Uncertainty(Part):
+    """What a graph's predictions leave open, learnt on the rows that the graph was fitted on."""
+
+    calibration: Calibration
+    support: Support
+
+
+class DataSummary(Part):
     """What was learnt from, and how it was split; enough to know rows that were not seen."""
 
     source: str
@@ -83,10 +83,10 @@ class DataSummary(_Part):
     share_returning: float
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """What a prediction needs beyond the trees, and where the model comes from."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     model: str
     target: Literal["increment", "total"]
     features: tuple[str, str, str]
@@ -98,6 +98,7 @@ class Manifest(_Part):
     data: DataSummary
     reference: dict[str, Histogram]
     golden: tuple[GoldenRow, ...]
+    uncertainty: dict[Role, Uncertainty]
     versions: dict[str, str]
     files: dict[str, str] = Field(default_factory=dict)
 
@@ -105,6 +106,8 @@ class Manifest(_Part):
     def _can_be_predicted_with(self) -> Self:
         if self.features != FEATURES:
             raise ValueError(f"features {self.features}: expected {FEATURES}")
+        if set(self.uncertainty) != set(GRAPHS):
+            raise ValueError(f"uncertainty of {sorted(self.uncertainty)}: expected {list(GRAPHS)}")
         Window(self.observation_days, self.horizon_days)
         return self
 

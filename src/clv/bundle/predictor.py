@@ -11,9 +11,11 @@ import clv.offline  # noqa: F401 - before ONNX Runtime
 # isort: split
 import onnxruntime
 
+from clv.bundle.calibration import DEFAULT_LEVEL, Intervals
 from clv.bundle.manifest import GRAPHS, MANIFEST, Manifest, Role, sha256_of
+from clv.bundle.support import Surroundings
 from clv.errors import BundleError
-from clv.schema import MONETARY, Activity, Floats
+from clv.schema import MONETARY, Activity, Floats, Ints, Mask
 
 __all__ = ["Prediction", "Predictions", "Predictor", "to_cents"]
 
@@ -23,29 +25,71 @@ _GOLDEN_TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one customer is expected to be worth, in currency units."""
+    """What one customer is expected to be worth; fields as in `Predictions`."""
 
     monetary: float
     expected_increment: float
+    p_return: float
+    level: float
+    low: float
+    high: float
+    score_bin: int
+    similar: int
+    in_support: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What customers are expected to be worth.
+    """What customers are expected to be worth, each attribute of shape (n,), and how surely.
 
     Attributes
     ----------
-    monetary : array of shape (n,)
-        Expected spend from registration to the horizon.
-    expected_increment : array of shape (n,)
+    monetary : array of float
+        Expected spend from registration to the horizon, in currency units.
+    expected_increment : array of float
         The part of it that is still to come after the observation window; never negative.
+    p_return : array of float
+        Probability of any further ride, between 0 and 1, never either.
+    level : float
+        Share of customers whose spend lies in their interval.
+    low, high : array of float
+        The shortest interval of the spend from registration to the horizon that holds the level
+        among customers of the same score bin. Where enough of them never ride again it begins, and
+        may end, at what is spent already: the mean of a mostly-zero future can lie above it.
+    score_bin : array of int
+        From 1, the lowest expected increments, upwards.
+    similar : array of int
+        Training customers who were like this one.
+    in_support : array of bool
+        Whether those are enough for the prediction to rest on.
     """
 
     monetary: Floats
     expected_increment: Floats
+    p_return: Floats
+    level: float
+    low: Floats
+    high: Floats
+    score_bin: Ints
+    similar: Ints
+    in_support: Mask
 
     def __len__(self) -> int:
         return len(self.monetary)
+
+    def __getitem__(self, row: int) -> Prediction:
+        """One row, as plain numbers."""
+        return Prediction(
+            float(self.monetary[row]),
+            float(self.expected_increment[row]),
+            float(self.p_return[row]),
+            self.level,
+            float(self.low[row]),
+            float(self.high[row]),
+            int(self.score_bin[row]),
+            int(self.similar[row]),
+            bool(self.in_support[row]),
+        )
 
 
 def to_cents(values: Any) -> Any:
@@ -62,12 +106,16 @@ class Predictor:
     session : onnxruntime.InferenceSession
     version : str
         Name of the version in the registry.
+    role : {'serving', 'holdout'}
+        Which graph the session runs.
     """
 
-    def __init__(self, manifest: Manifest, session: Any, version: str) -> None:
+    def __init__(self, manifest: Manifest, session: Any, version: str, role: Role) -> None:
         self.manifest = manifest
         self.window = manifest.window
         self.version = version
+        self.intervals = Intervals(manifest.uncertainty[role].calibration)
+        self.surroundings = Surroundings(manifest.uncertainty[role].support)
         self._run = session.run
 
     @classmethod
@@ -91,7 +139,7 @@ class Predictor:
             session = onnxruntime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
             )
-            predictor = cls(manifest, session, version)
+            predictor = cls(manifest, session, version, role)
             golden = predictor.predict(_golden_activity(manifest))
         except Exception as error:  # onnxruntime raises classes of its own, unrelated
             raise BundleError(
@@ -99,25 +147,55 @@ class Predictor:
                 "Register the bundle again, or roll back to another version."
             ) from error
         if role == "serving":
-            _check_golden_rows(folder, manifest, golden.expected_increment)
+            _check_golden_rows(folder, manifest, golden)
         return predictor
 
-    def predict(self, activity: Activity) -> Predictions:
-        """Predict each row of `activity`, in its order."""
-        return Predictions(*self._predict(activity.matrix()))
+    def predict(self, activity: Activity, *, level: float = DEFAULT_LEVEL) -> Predictions:
+        """Predict each row of `activity`, in its order, with intervals at `level`.
 
-    def predict_one(self, recency: float, frequency: float, monetary: float) -> Prediction:
-        """Predict one customer."""
-        total, increment = self._predict(np.array([[recency, frequency, monetary]]))
-        return Prediction(float(total[0]), float(increment[0]))
+        Raises
+        ------
+        DataError
+            Where the level is not between 0.5 and 0.99.
+        """
+        return self._predict(activity.matrix(), level)
 
-    def _predict(self, X: Floats) -> tuple[Floats, Floats]:
-        expected = self._run(None, {"activity": X.astype(np.float32)})[0][:, 0].astype(np.float64)
+    def predict_one(
+        self, recency: float, frequency: float, monetary: float, *, level: float = DEFAULT_LEVEL
+    ) -> Prediction:
+        """Predict one customer; the same answer as in a batch."""
+        return self._predict(np.array([[recency, frequency, monetary]]), level)[0]
+
+    def why_out_of_support(self, recency: float, frequency: float, monetary: float) -> str:
+        """Say of a customer out of support what is rare about it."""
+        found = self.surroundings.similar(np.array([[recency, frequency, monetary]]))[0]
+        return (
+            f"{found} training customers were like this one "
+            f"({self.surroundings.describe(recency, frequency, monetary)}); at least "
+            f"{self.surroundings.support.needed} are needed for a prediction to rest on"
+        )
+
+    def _predict(self, X: Floats, level: float) -> Predictions:
+        expected, p_return = self._run(None, {"activity": X.astype(np.float32)})
+        increment = expected[:, 0].astype(np.float64)
         spent = X[:, MONETARY]
         if self.manifest.target == "total":
             # What is spent is spent: a model of the total that says less is not followed.
-            expected = np.maximum(expected - spent, 0.0)
-        return spent + expected, expected  # in float64: no cent of what is known is lost
+            increment = np.maximum(increment - spent, 0.0)
+        bins = self.intervals.bin_of(increment)
+        low, high = self.intervals.around(increment, bins, level)
+        similar = self.surroundings.similar(X)
+        return Predictions(
+            monetary=spent + increment,  # in float64: no cent of what is known is lost
+            expected_increment=increment,
+            p_return=p_return[:, 0].astype(np.float64),
+            level=level,
+            low=np.maximum(spent + low, 0.0),  # a refund gives back no more than was spent
+            high=np.maximum(spent + high, 0.0),
+            score_bin=bins + 1,
+            similar=similar,
+            in_support=similar >= self.surroundings.support.needed,
+        )
 
 
 def _golden_activity(manifest: Manifest) -> Activity:
@@ -129,17 +207,20 @@ def _golden_activity(manifest: Manifest) -> Activity:
     )
 
 
-def _check_golden_rows(folder: Path, manifest: Manifest, said: Floats) -> None:
-    expected = np.array([row.expected_increment for row in manifest.golden])
-    # The negation also refuses NaN.
-    wrong = ~(np.abs(said - expected) <= _GOLDEN_TOLERANCE * np.maximum(np.abs(expected), 1.0))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise BundleError(
-            f"'{folder}' does not compute what it did when it was written: golden row {row} "
-            f"gives {said[row]:.6g}, expected {expected[row]:.6g}. "
-            "Train again on this machine, or install the onnxruntime that the manifest names."
-        )
+def _check_golden_rows(folder: Path, manifest: Manifest, said: Predictions) -> None:
+    for name in ("expected_increment", "p_return"):
+        found = getattr(said, name)
+        expected = np.array([getattr(row, name) for row in manifest.golden])
+        # The negation also refuses NaN.
+        near = _GOLDEN_TOLERANCE * np.maximum(np.abs(expected), 1.0)
+        wrong = ~(np.abs(found - expected) <= near)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise BundleError(
+                f"'{folder}' does not compute what it did when it was written: golden row {row} "
+                f"gives {found[row]:.6g} as {name}, expected {expected[row]:.6g}. "
+                "Train again on this machine, or install the onnxruntime that the manifest names."
+            )
 
 
 def _read_checked(folder: Path, manifest: Manifest, role: Role) -> bytes:

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from clv.data.conform import ColumnNames, Mask, Problem, conform, find_columns
+from clv.data.conform import ColumnNames, Problem, conform, find_columns
 from clv.data.sources import Source
 from clv.errors import DataError
-from clv.schema import FEATURES, Activity, Floats, Window
+from clv.schema import FEATURES, Activity, Floats, Instants, Mask, Window
 
 __all__ = ["MIN_ROWS", "Finding", "History", "read_history"]
 
@@ -63,6 +63,10 @@ class History:
         Where it was read, without a password.
     rows_read : int
         Rows of the source, those left out included.
+    returned : array of shape (n,), bool
+        Who rode again after the observation window.
+    registered_at : array of shape (n,), datetime64, or None
+        When they registered, NaT where unknown; None where the source has no such column.
     findings : tuple of Finding
     """
 
@@ -72,6 +76,8 @@ class History:
     window: Window
     source: str
     rows_read: int
+    returned: Mask
+    registered_at: Instants | None = None
     findings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
@@ -85,6 +91,8 @@ class History:
             self.window,
             self.source,
             self.rows_read,
+            self.returned[rows],
+            None if self.registered_at is None else self.registered_at[rows],
             self.findings,
         )
 
@@ -170,6 +178,8 @@ def _read_usable(source: Source, names: ColumnNames, window: Window, tally: _Tal
     ids: list[np.ndarray] = []
     matrices: list[Floats] = []
     outcomes: list[Floats] = []
+    returned: list[Mask] = []
+    registered: list[Instants] = []
     rows_read = 0
     for batch in source.batches(names.all()):
         conformed = conform(batch, names, window)
@@ -180,6 +190,9 @@ def _read_usable(source: Source, names: ColumnNames, window: Window, tally: _Tal
         ids.append(np.asarray(conformed.ids.cast(pa.string()).to_pylist(), dtype=object)[keep])
         matrices.append(conformed.activity.matrix()[keep])
         outcomes.append(np.asarray(conformed.outcome)[keep])
+        returned.append(np.asarray(conformed.returned)[keep])
+        if conformed.registered_at is not None:
+            registered.append(conformed.registered_at[keep])
     if rows_read == 0:
         raise DataError(f"'{source.name}' holds no rows. Give a table with customers in it.")
     return History(
@@ -189,6 +202,8 @@ def _read_usable(source: Source, names: ColumnNames, window: Window, tally: _Tal
         window,
         source.name,
         rows_read,
+        np.concatenate(returned),
+        np.concatenate(registered) if registered else None,
     )
 
 
@@ -275,6 +290,17 @@ def _whole_table(history: History, names: ColumnNames, *, to_train: bool) -> Ite
                 f"every value is {values[0]:g}, so it tells customers not apart",
                 "The model learns from the other columns.",
             )
+    undated = np.isnat(history.registered_at) if history.registered_at is not None else None
+    if undated is not None and undated.any():
+        yield Finding(
+            "kept",
+            "no-registration-date",
+            str(names.registered_at),
+            int(undated.sum()),
+            "no date of registration that can be read; expected ISO 8601, as in 2026-11-01",
+            "Kept to learn from; they are in no cohort.",
+            tuple(f"id {name}" for name in history.ids[undated][:_EXAMPLES]),
+        )
     below = history.outcome < history.activity.monetary
     if below.any():
         yield Finding(

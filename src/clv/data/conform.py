@@ -6,6 +6,7 @@ out, or stop) is decided by the caller.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from clv.data.sources import nearest
 from clv.errors import DataError
+from clv.metrics import to_micros
 from clv.schema import (
     CONTRADICTIONS,
     FREQUENCY,
@@ -22,6 +24,8 @@ from clv.schema import (
     Activity,
     Column,
     Floats,
+    Instants,
+    Mask,
     Window,
 )
 
@@ -29,14 +33,14 @@ __all__ = ["ID", "ColumnNames", "Conformed", "Problem", "conform", "find_columns
 
 ID = "id"
 _ID_NAMES = (ID, "passenger_id", "customer_id")
+_REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on")
+_INSTANT = pa.timestamp("us")
 _NO_ID = (
     pa.types.is_nested,
     pa.types.is_binary,
     pa.types.is_large_binary,
     pa.types.is_fixed_size_binary,
 )
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,13 @@ class ColumnNames:
     id: str
     features: tuple[str, ...]
     outcome: str | None
+    rides_due: str | None = None
+    registered_at: str | None = None
 
     def all(self) -> list[str]:
         """Every name once, to select by."""
-        return [self.id, *self.features, *([self.outcome] if self.outcome else [])]
+        optional = (self.outcome, self.rides_due, self.registered_at)
+        return [self.id, *self.features, *(name for name in optional if name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +86,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Conformed:
-    """One batch as numbers; rows with problems hold NaN where nothing could be read."""
+    """One batch as numbers; rows with problems hold NaN where nothing could be read.
+
+    `returned` and `registered_at` are known where the outcome is; the latter is NaT where there is
+    no date.
+    """
 
     ids: pa.Array
     activity: Activity
     outcome: Floats | None
     problems: tuple[Problem, ...]
+    returned: Mask | None = None
+    registered_at: Instants | None = None
 
     @property
     def usable(self) -> Mask:
@@ -116,10 +129,15 @@ def find_columns(
             "Rename the column or make a view that does."
         )
 
+    def optional(names: tuple[str, ...]) -> str | None:
+        return next((name for name in names if need_outcome and name in available), None)
+
     return ColumnNames(
         id=find(_ID_NAMES, "identifies the customer"),
         features=tuple(find(column.names, column.meaning) for column in window.features),
         outcome=find(window.outcome.names, window.outcome.meaning) if need_outcome else None,
+        rides_due=optional(window.rides_due.names),
+        registered_at=optional(_REGISTERED_NAMES),
     )
 
 
@@ -150,12 +168,47 @@ def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Confor
         problems += found
     activity = Activity.of(*numbers[:3])
     problems += _contradictions(activity, names.features)
+    outcome = numbers[3] if names.outcome else None
     return Conformed(
         ids=ids,
         activity=activity,
-        outcome=numbers[3] if names.outcome else None,
+        outcome=outcome,
         problems=tuple(problem for problem in problems if problem.rows.any()),
+        returned=None if outcome is None else _returned(batch, names, activity, outcome),
+        registered_at=_instants(batch.column(names.registered_at)) if names.registered_at else None,
     )
+
+
+def _returned(
+    batch: pa.RecordBatch, names: ColumnNames, activity: Activity, outcome: Floats
+) -> Mask:
+    """Who rode again: by the count of rides where there is one, else by money."""
+    with np.errstate(invalid="ignore"):  # infinities are a problem already
+        by_money = to_micros(outcome - activity.monetary) > 0
+    if names.rides_due is None:
+        return np.asarray(by_money)
+    rides, _ = _to_float(batch.column(names.rides_due))
+    return np.where(np.isfinite(rides), rides > activity.frequency, by_money)
+
+
+def _instants(array: pa.Array) -> Instants:
+    """Dates and times as UTC without a zone; NaT where there is none that can be read."""
+    for kind in (_INSTANT, pa.timestamp("us", tz="UTC")):
+        try:
+            return np.asarray(pc.cast(pc.cast(array, kind), _INSTANT, safe=False))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            continue
+    return np.array([_instant(value) for value in array.to_pylist()], dtype="datetime64[us]")
+
+
+def _instant(value: object) -> np.datetime64:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return np.datetime64("NaT", "us")
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(moment, "us")
 
 
 def _numbers(array: pa.Array, name: str, column: Column) -> tuple[Floats, list[Problem]]:

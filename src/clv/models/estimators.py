@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from clv.schema import MONETARY, Floats
+from clv.schema import MONETARY, Floats, Mask
 
 __all__ = [
     "AverageRegressor",
@@ -19,6 +21,7 @@ __all__ = [
     "IncrementRegressor",
     "MeanRegressor",
     "PersistenceRegressor",
+    "ReturnClassifier",
 ]
 
 
@@ -158,3 +161,73 @@ class AverageRegressor(_Regressor):
         """Mean of the predictions, shape (n,)."""
         X = self._check_predict(X)
         return np.asarray(np.mean([model.predict(X) for model in self.regressors_], axis=0))
+
+
+class ReturnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    r"""Calibrated probability of any further ride.
+
+    .. math:: \hat p = \sigma(a + b \, \mathrm{logit}\, \hat p_0(r, f, m))
+
+    where :math:`\hat p_0` is the classifier's, and :math:`a, b` are learnt from its predictions of
+    rows that it did not see. Nobody is given 0 or 1: finite data shows neither.
+
+    Source: Platt (1999), Probabilistic outputs for support vector machines, with the logit in place
+    of the margin, so that a classifier that is calibrated already is left as it is (a=0, b=1).
+
+    Parameters
+    ----------
+    classifier : estimator with `predict_proba`
+    folds : int
+    seed : int
+        Decides the folds.
+    """
+
+    #: Least and largest probability that is given.
+    LEAST = 1e-4
+
+    def __init__(self, classifier: Any, folds: int = 5, seed: int = 0) -> None:
+        self.classifier = classifier
+        self.folds = folds
+        self.seed = seed
+
+    def fit(self, X: Any, returned: Any) -> Self:
+        """Learn `classifier_`, `intercept_` and `slope_`; or `share_` where all did the same.
+
+        Then it is Laplace's rule of succession, (k + 1) / (n + 2).
+        """
+        X, returned = validate_data(self, X, returned, dtype=np.float64)
+        returned = returned.astype(np.int64)
+        self.classes_ = np.array([0, 1])
+        self.share_ = float((returned.sum() + 1) / (len(returned) + 2))
+        self.classifier_ = None
+        if np.ptp(returned) > 0:
+            X = _as_served(X)
+            folds = KFold(self.folds, shuffle=True, random_state=self.seed)
+            unseen = cross_val_predict(
+                self.classifier, X, returned, cv=folds, method="predict_proba"
+            )[:, 1]
+            platt = LogisticRegression(C=np.inf).fit(_logit(unseen)[:, np.newaxis], returned)
+            self.intercept_, self.slope_ = float(platt.intercept_[0]), float(platt.coef_[0, 0])
+            self.classifier_ = clone(self.classifier).fit(X, returned)
+        return self
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Probabilities of (no, yes), shape (n, 2)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        if self.classifier_ is None:
+            p = np.full(len(X), self.share_)
+        else:
+            logit = _logit(self.classifier_.predict_proba(_as_served(X))[:, 1])
+            p = 1 / (1 + np.exp(-(self.intercept_ + self.slope_ * logit)))
+        p = np.clip(p, self.LEAST, 1 - self.LEAST)
+        return np.column_stack((1 - p, p))
+
+    def predict(self, X: Any) -> Mask:
+        """Whether a return is more probable than not, shape (n,)."""
+        return np.asarray(self.predict_proba(X)[:, 1] > 0.5)
+
+
+def _logit(p: Floats) -> Floats:
+    p = np.clip(p, ReturnClassifier.LEAST, 1 - ReturnClassifier.LEAST)
+    return np.asarray(np.log(p / (1 - p)))

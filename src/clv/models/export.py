@@ -1,8 +1,8 @@
 """A fitted candidate as one ONNX graph, so that serving needs neither scikit-learn nor a pickle.
 
-The graph takes `activity`, float32 of shape (n, 3), and gives one column of float32: the expected
-increment or the total, as `exported_target` says. Converters write the leaves; this module joins
-them with the few operations that our estimators add.
+The graph takes `activity`, float32 of shape (n, 3), and gives two columns of float32: `expected`,
+the increment or the total as `exported_target` says, and `p_return`. Converters write the leaves;
+this module joins them with the few operations that our estimators add.
 """
 
 import re
@@ -26,12 +26,13 @@ from clv.models.estimators import (
     IncrementRegressor,
     MeanRegressor,
     PersistenceRegressor,
+    ReturnClassifier,
 )
 
 __all__ = ["INPUT", "export", "exported_target"]
 
 INPUT = "activity"
-_OUTPUT = "expected"
+_OUTPUTS = ("expected", "p_return")
 # The newest opset that both converters know.
 _OPSETS = {"": 15, "ai.onnx.ml": 3}
 
@@ -48,8 +49,8 @@ def exported_target(estimator: Any) -> Target:
     )
 
 
-def export(estimator: Any) -> bytes:
-    """The graph of a fitted candidate, checked and serialised.
+def export(estimator: Any, returning: ReturnClassifier) -> bytes:
+    """The graph of a fitted candidate and of the probability of return, checked and serialised.
 
     Raises
     ------
@@ -57,13 +58,16 @@ def export(estimator: Any) -> bytes:
         Where nobody has written how to export this kind of estimator.
     """
     builder = _Builder()
-    last = builder.add(estimator)
-    builder.node("Identity", [last], output=_OUTPUT)
+    for part, output in zip((estimator, returning), _OUTPUTS, strict=True):
+        builder.node("Identity", [builder.add(part)], output=output)
     graph = helper.make_graph(
         builder.nodes,
         "clv",
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, 3])],
-        [helper.make_tensor_value_info(_OUTPUT, TensorProto.FLOAT, [None, 1])],
+        [
+            helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, 1])
+            for output in _OUTPUTS
+        ],
         builder.constants,
     )
     model = helper.make_model(
@@ -147,6 +151,27 @@ def _hurdle(builder: _Builder, model: HurdleRegressor) -> str:
     return builder.node("Mul", [returns, amount])
 
 
+def _returning(builder: _Builder, model: ReturnClassifier) -> str:
+    least = model.LEAST
+    if model.classifier_ is None:
+        probability = builder.linear([0, 0, 0], model.share_)
+    else:
+        both = builder.node("Clip", [builder.add(model.classifier_), *_limits(builder, least)])
+        no, yes = (
+            builder.node("Gather", [both, builder.constant([k], TensorProto.INT64)], axis=1)
+            for k in (0, 1)
+        )
+        logit = builder.node("Log", [builder.node("Div", [yes, no])])
+        scaled = builder.node("Mul", [logit, builder.constant([model.slope_])])
+        shifted = builder.node("Add", [scaled, builder.constant([model.intercept_])])
+        probability = builder.node("Sigmoid", [shifted])
+    return builder.node("Clip", [probability, *_limits(builder, least)])
+
+
+def _limits(builder: _Builder, least: float) -> list[str]:
+    return [builder.constant(least), builder.constant(1 - least)]
+
+
 def _scikit(builder: _Builder, model: Any) -> str:
     converted = to_onnx(
         model, initial_types=[(INPUT, FloatTensorType([None, 3]))], target_opset=_OPSETS
@@ -188,6 +213,7 @@ _EXPORTERS: dict[type, Callable[[_Builder, Any], str]] = {
     AverageRegressor: _average,
     IncrementRegressor: _increment,
     HurdleRegressor: _hurdle,
+    ReturnClassifier: _returning,
     MeanRegressor: lambda builder, model: builder.linear([0, 0, 0], model.mean_),
     PersistenceRegressor: lambda builder, _: builder.linear([0, 0, 0], 0.0),
     LinearRegression: lambda builder, model: builder.linear(model.coef_, model.intercept_),

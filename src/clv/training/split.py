@@ -9,7 +9,7 @@ import hashlib
 
 import numpy as np
 
-from clv.data.conform import Mask
+from clv.schema import Mask
 
 __all__ = ["held_out"]
 

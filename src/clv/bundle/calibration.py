@@ -1,0 +1,196 @@
+r"""Intervals that hold their level in each score bin: Mondrian conformal prediction.
+
+A customer with expected increment :math:`\hat g` has the scale :math:`s = \max(\hat g, s_0)`, and
+the ratio of the increment that came to it, :math:`\rho = g / s`, is what is calibrated: out of
+fold, and in each bin of :math:`\hat g` apart. An interval for a new customer is then
+:math:`[m + \rho_{lo} s, m + \rho_{hi} s]` with the bounds of the customer's bin. Because "rides no
+more" is :math:`\rho = 0` for everybody, the interval that holds the level in the least width begins
+there wherever enough customers never return.
+
+Scaled residuals would give the same intervals: with :math:`(g - \hat g) / s` and `s` as difficulty
+the bounds only move by :math:`\hat g / s`.
+
+Source: Vovk, Gammerman, Shafer (2005), Algorithmic Learning in a Random World, section 4.5
+(Mondrian predictors); the ratio is their normalised nonconformity with the score as difficulty.
+"""
+
+from functools import lru_cache
+from typing import Self
+
+import numpy as np
+from pydantic import model_validator
+
+from clv.bundle.part import Part
+from clv.errors import DataError
+from clv.metrics import to_micros
+from clv.schema import Floats, Ints
+
+__all__ = ["DEFAULT_LEVEL", "MAX_LEVEL", "MIN_LEVEL", "Calibration", "Intervals", "ScoreBin"]
+
+MIN_LEVEL, DEFAULT_LEVEL, MAX_LEVEL = 0.5, 0.9, 0.99
+
+_BINS = 10
+# Fewer customers than this in a bin bound no interval of level 0.9 from both sides with confidence.
+_MIN_ROWS = 50
+# Ratios that are kept of a bin: they settle a level to a five-hundredth.
+_KEPT = 500
+# The least scale, as a share of the mean expected increment.
+_FLOOR = 0.01
+
+
+class ScoreBin(Part):
+    """Customers of the calibration whose expected increment fell into one range.
+
+    Attributes
+    ----------
+    rows : int
+    returning : float
+        Share of them who spent anything later.
+    bias : float
+        Mean of actual less expected increment, currency units.
+    variance : float
+        Of the same, currency units squared.
+    ratios : tuple of float
+        Increment over scale, lowest first: all of them, or evenly spaced quantiles.
+    """
+
+    rows: int
+    returning: float
+    bias: float
+    variance: float
+    ratios: tuple[float, ...]
+
+
+class Calibration(Part):
+    """What was learnt out of fold about how far customers fall from what was expected of them.
+
+    Attributes
+    ----------
+    edges : tuple of float
+        Bin k (from 0) holds expected increments from `edges[k-1]` to below `edges[k]`; the outer
+        bins are open.
+    floor : float
+        :math:`s_0`, the least scale, in currency units.
+    bins : tuple of ScoreBin
+        One more than there are edges.
+    """
+
+    edges: tuple[float, ...]
+    floor: float
+    bins: tuple[ScoreBin, ...]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(self.bins) != len(self.edges) + 1:
+            raise ValueError(f"{len(self.bins)} bins and {len(self.edges)} edges do not fit")
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("edges must rise")
+        if self.floor <= 0 or not all(part.ratios for part in self.bins):
+            raise ValueError("a floor above 0 and ratios in every bin are needed")
+        return self
+
+    @classmethod
+    def of(cls, expected: Floats, increment: Floats) -> Self:
+        """Calibrate on customers whose outcome is known.
+
+        Parameters
+        ----------
+        expected : array of shape (n,)
+            Expected increment by a model that did not see the customer, never negative.
+        increment : array of shape (n,)
+            What came, refunds negative.
+        """
+        # 12.10 - 12.10 may be 1e-15 in a database's sums; "nothing came" must be exactly 0.
+        increment = to_micros(increment)
+        count = int(np.clip(len(expected) // _MIN_ROWS, 1, _BINS))
+        # Ties stay together: an edge is a value, and whoever has it belongs above it.
+        edges = np.unique(np.quantile(expected, np.linspace(0, 1, count + 1)[1:-1]))
+        edges = edges[edges > expected.min()]
+        floor = float(max(_FLOOR * expected.mean(), 0.01))
+        ratio = increment / np.maximum(expected, floor)
+        which = np.searchsorted(edges, expected, side="right")
+        return cls(
+            edges=tuple(edges.tolist()),
+            floor=floor,
+            bins=tuple(
+                _bin(expected[rows], increment[rows], ratio[rows])
+                for rows in (which == number for number in range(len(edges) + 1))
+            ),
+        )
+
+
+def _bin(expected: Floats, increment: Floats, ratio: Floats) -> ScoreBin:
+    error = increment - expected
+    kept = np.sort(ratio)
+    if len(kept) > _KEPT:
+        kept = kept[((np.arange(_KEPT) + 0.5) / _KEPT * len(kept)).astype(int)]
+    return ScoreBin(
+        rows=len(expected),
+        returning=float((increment > 0).mean()),
+        bias=float(error.mean()),
+        variance=float(error.var(ddof=1)) if len(error) > 1 else 0.0,
+        ratios=tuple(float(f"{value:.6g}") for value in kept.tolist()),
+    )
+
+
+class Intervals:
+    """A calibration made ready for predicting; holds NumPy arrays only.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        self.calibration = calibration
+        self._edges = np.array(calibration.edges)
+        self._ratios = [np.array(part.ratios) for part in calibration.bins]
+        self.bounds = lru_cache(maxsize=64)(self._bounds)
+
+    def bin_of(self, expected: Floats) -> Ints:
+        """Bin of each expected increment, from 0, shape (n,)."""
+        return np.searchsorted(self._edges, expected, side="right")
+
+    def around(self, expected: Floats, bins: Ints, level: float) -> tuple[Floats, Floats]:
+        """Lowest and highest increment of the interval at `level`, each of shape (n,).
+
+        Raises
+        ------
+        DataError
+            Where the level is out of its range.
+        """
+        low, high = self.bounds(level)
+        scale = np.maximum(expected, self.calibration.floor)
+        return low[bins] * scale, high[bins] * scale
+
+    def _bounds(self, level: float) -> tuple[Floats, Floats]:
+        if not MIN_LEVEL <= level <= MAX_LEVEL:
+            raise DataError(
+                f"level={level}: expected a number from {MIN_LEVEL} to {MAX_LEVEL}, the share of "
+                "customers whose spend the interval shall hold."
+            )
+        shortest = [
+            _shortest(ratios, part.rows, level)
+            for ratios, part in zip(self._ratios, self.calibration.bins, strict=True)
+        ]
+        low, high = np.array(shortest).T
+        return low, high
+
+
+def _shortest(ratios: Floats, rows: int, level: float) -> tuple[float, float]:
+    """Bounds of the shortest run of `ratios` that holds `level`, the first where several do.
+
+    Between the i-th and the j-th of n calibrated customers a new one falls with probability of at
+    least (j - i) / (n + 1), so the run is that much longer than the level. Where n is too small
+    for the level the run is all there is.
+
+    A run begins at a refund only where no other can hold the level: to say "less than what is
+    spent already" of everybody, to save a little width, would be absurd.
+    """
+    count = len(ratios)
+    length = min(count, int(np.ceil(level * (1 + 1 / rows) * count)) + 1)
+    widths = ratios[length - 1 :] - ratios[: count - length + 1]
+    nothing = int(np.searchsorted(ratios, 0.0))
+    start = nothing if nothing < len(widths) else 0
+    first = start + int(np.argmin(widths[start:]))
+    return float(ratios[first]), float(ratios[first + length - 1])

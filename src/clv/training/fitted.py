@@ -1,0 +1,55 @@
+"""A model with what its predictions leave open, learnt on the same rows, out of fold."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clv.bundle import Calibration, Support, Uncertainty
+from clv.data.checks import History
+from clv.models.candidates import returning
+from clv.models.estimators import ReturnClassifier
+from clv.schema import Floats
+
+__all__ = ["Fitted", "finish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """All that a bundle needs of a model, fitted on one set of rows.
+
+    Attributes
+    ----------
+    expected : estimator
+        Of the total spend by the horizon.
+    returning : ReturnClassifier
+    uncertainty : Uncertainty
+    """
+
+    expected: Any
+    returning: ReturnClassifier
+    uncertainty: Uncertainty
+
+
+def finish(expected: Any, out_of_fold: Floats, history: History, *, seed: int) -> Fitted:
+    """Add probability of return, intervals and support to a model of the expected spend.
+
+    Parameters
+    ----------
+    expected : estimator
+        Fitted on `history`.
+    out_of_fold : array of shape (n,)
+        Predictions of the rows of `history` by models of the same recipe that did not see them.
+    history : History
+    seed : int
+    """
+    activity = history.activity
+    increment = np.maximum(out_of_fold - activity.monetary, 0.0)
+    return Fitted(
+        expected,
+        returning(seed).fit(activity.matrix(), history.returned),
+        Uncertainty(
+            calibration=Calibration.of(increment, history.outcome - activity.monetary),
+            support=Support.of(activity, history.window),
+        ),
+    )
