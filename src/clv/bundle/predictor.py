@@ -15,9 +15,10 @@ from clv.bundle.calibration import DEFAULT_LEVEL, Intervals
 from clv.bundle.manifest import GRAPHS, MANIFEST, Manifest, Role, sha256_of
 from clv.bundle.support import Surroundings
 from clv.errors import BundleError
+from clv.metrics import to_micros
 from clv.schema import MONETARY, Activity, Floats, Ints, Mask
 
-__all__ = ["Prediction", "Predictions", "Predictor", "to_cents"]
+__all__ = ["Prediction", "Predictions", "Predictor", "complete", "to_cents"]
 
 # Graphs compute in float32; beyond this share of the value something else is wrong.
 _GOLDEN_TOLERANCE = 1e-4
@@ -76,6 +77,12 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.monetary)
+
+    def holds(self, outcome: Floats) -> Mask:
+        """Whether each outcome lies in its interval, to a millionth; shape (n,)."""
+        return np.asarray(
+            (to_micros(outcome - self.low) >= 0) & (to_micros(self.high - outcome) >= 0)
+        )
 
     def __getitem__(self, row: int) -> Prediction:
         """One row, as plain numbers."""
@@ -178,24 +185,43 @@ class Predictor:
     def _predict(self, X: Floats, level: float) -> Predictions:
         expected, p_return = self._run(None, {"activity": X.astype(np.float32)})
         increment = expected[:, 0].astype(np.float64)
-        spent = X[:, MONETARY]
         if self.manifest.target == "total":
             # What is spent is spent: a model of the total that says less is not followed.
-            increment = np.maximum(increment - spent, 0.0)
-        bins = self.intervals.bin_of(increment)
-        low, high = self.intervals.around(increment, bins, level)
-        similar = self.surroundings.similar(X)
-        return Predictions(
-            monetary=spent + increment,  # in float64: no cent of what is known is lost
-            expected_increment=increment,
-            p_return=p_return[:, 0].astype(np.float64),
-            level=level,
-            low=np.maximum(spent + low, 0.0),  # a refund gives back no more than was spent
-            high=np.maximum(spent + high, 0.0),
-            score_bin=bins + 1,
-            similar=similar,
-            in_support=similar >= self.surroundings.support.needed,
+            increment = np.maximum(increment - X[:, MONETARY], 0.0)
+        return complete(
+            X,
+            increment,
+            p_return[:, 0].astype(np.float64),
+            self.intervals,
+            self.surroundings,
+            level,
         )
+
+
+def complete(
+    X: Floats,
+    increment: Floats,
+    p_return: Floats,
+    intervals: Intervals,
+    surroundings: Surroundings,
+    level: float,
+) -> Predictions:
+    """Everything that is said of customers, given what a model computes of them."""
+    spent = X[:, MONETARY]
+    bins = intervals.bin_of(increment)
+    low, high = intervals.around(increment, bins, level)
+    similar = surroundings.similar(X)
+    return Predictions(
+        monetary=spent + increment,  # in float64: no cent of what is known is lost
+        expected_increment=increment,
+        p_return=p_return,
+        level=level,
+        low=np.maximum(spent + low, 0.0),  # a refund gives back no more than was spent
+        high=np.maximum(spent + high, 0.0),
+        score_bin=bins + 1,
+        similar=similar,
+        in_support=similar >= surroundings.support.needed,
+    )
 
 
 def _golden_activity(manifest: Manifest) -> Activity:

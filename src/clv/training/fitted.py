@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from clv.bundle import Calibration, Support, Uncertainty
+from clv.bundle import DEFAULT_LEVEL, Calibration, Intervals, Predictions, Support, Uncertainty
+from clv.bundle.predictor import complete
+from clv.bundle.support import Surroundings
 from clv.data.checks import History
 from clv.models.candidates import returning
 from clv.models.estimators import ReturnClassifier
-from clv.schema import Floats
+from clv.schema import Activity, Floats
 
 __all__ = ["Fitted", "finish"]
 
@@ -29,6 +31,21 @@ class Fitted:
     expected: Any
     returning: ReturnClassifier
     uncertainty: Uncertainty
+
+    def predict(self, activity: Activity, *, level: float = DEFAULT_LEVEL) -> Predictions:
+        """Say what its bundle would say, up to the rounding of the graph.
+
+        For the many models of a backtest, which nobody serves; the parity gate holds both equal.
+        """
+        X = activity.matrix()
+        return complete(
+            X,
+            np.maximum(self.expected.predict(X) - activity.monetary, 0.0),
+            self.returning.predict_proba(X)[:, 1],
+            Intervals(self.uncertainty.calibration),
+            Surroundings(self.uncertainty.support),
+            level,
+        )
 
 
 def finish(expected: Any, out_of_fold: Floats, history: History, *, seed: int) -> Fitted:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.base import clone
 
@@ -18,8 +19,9 @@ from clv.metrics import (
 )
 from clv.models.candidates import Candidate, candidates
 from clv.schema import Floats
+from clv.training.fitted import Fitted, finish
 from clv.training.progress import Progress, Silent
-from clv.training.search import FOLDS, Choice, Contender, choose, search
+from clv.training.search import FOLDS, Choice, Contender, choose, out_of_fold, search
 from clv.training.split import held_out
 
 __all__ = ["Standing", "TrainingResult", "train"]
@@ -63,8 +65,12 @@ class TrainingResult:
         By cross-validated error, lowest first.
     failed : dict
         Candidates that could not be fitted, and why.
-    serving : estimator
-        The champion, fitted anew on all rows.
+    contenders : tuple of Contender
+        From simplest to most complex.
+    holdout : Fitted
+        The champion's recipe on the training rows only: what the test rows judge.
+    serving : Fitted
+        The same recipe on all rows.
     seed : int
     test_share : float
     """
@@ -74,7 +80,9 @@ class TrainingResult:
     choice: Choice
     leaderboard: tuple[Standing, ...]
     failed: dict[str, str]
-    serving: Any
+    contenders: tuple[Contender, ...]
+    holdout: Fitted
+    serving: Fitted
     seed: int
     test_share: float
 
@@ -131,12 +139,33 @@ def train(
         among or candidates(seed), X, y, seed=seed, jobs=jobs, progress=progress
     )
     choice = choose(contenders, y)
-    progress.start("test and refit", 2)
-    leaderboard = _leaderboard(contenders, choice.champion, y, unseen, seed)
+    progress.start("test, calibrate, refit", 3)
+    champion = choice.champion
+    leaderboard = _leaderboard(contenders, champion, y, unseen, seed)
     progress.step()
-    serving = clone(choice.champion.estimator).fit(history.activity.matrix(), history.outcome)
+    holdout = finish(champion.estimator, champion.out_of_fold, seen, seed=seed)
     progress.step()
-    return TrainingResult(history, test, choice, leaderboard, failed, serving, seed, test_share)
+    serving = _refitted(champion, history, seed=seed, jobs=jobs)
+    progress.step()
+    return TrainingResult(
+        history,
+        test,
+        choice,
+        leaderboard,
+        failed,
+        tuple(contenders),
+        holdout,
+        serving,
+        seed,
+        test_share,
+    )
+
+
+def _refitted(champion: Contender, history: History, *, seed: int, jobs: int) -> Fitted:
+    X, y = history.activity.matrix(), history.outcome
+    with joblib.parallel_config("threading", n_jobs=jobs):
+        unseen = out_of_fold(champion.estimator, X, y, seed=seed)
+    return finish(clone(champion.estimator).fit(X, y), unseen, history, seed=seed)
 
 
 def _leaderboard(

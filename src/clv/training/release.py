@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from clv.errors import BundleError
 from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
 from clv.models.export import export, exported_target
 from clv.registry import Registry, RunRecord
-from clv.schema import FEATURES, Activity, Window
+from clv.schema import FEATURES, MONETARY, Activity, Window
+from clv.training.fitted import Fitted
 from clv.training.pipeline import Standing, TrainingResult
 from clv.training.report import write_reports
 from clv.training.split import held_out
@@ -85,14 +86,11 @@ def release(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".release-") as temporary:
         bundle = Path(temporary) / "bundle"
-        originals: dict[Role, Any] = {
-            "serving": result.serving,
-            "holdout": result.choice.champion.estimator,
-        }
+        originals: dict[Role, Fitted] = {"serving": result.serving, "holdout": result.holdout}
         write_bundle(
             bundle,
             _manifest(result, now, generated=generated),
-            {role: export(original) for role, original in originals.items()},
+            {role: export(fit.expected, fit.returning) for role, fit in originals.items()},
         )
         for role, original in originals.items():
             predictor = Predictor.load(bundle, role=role)
@@ -109,7 +107,7 @@ def release(
     return Release(number, alias, reason, comparison, kept)
 
 
-def check_parity(predictor: Predictor, original: Any, activity: Activity) -> None:
+def check_parity(predictor: Predictor, original: Fitted, activity: Activity) -> None:
     """Refuse a bundle that does not compute what the original computes, on every row.
 
     Raises
@@ -117,22 +115,26 @@ def check_parity(predictor: Predictor, original: Any, activity: Activity) -> Non
     BundleError
         Names the worst row and by how much it is off.
     """
-    # A total below what is spent already is served as what is spent.
-    expected = np.maximum(original.predict(activity.matrix()), activity.monetary)
-    served = predictor.predict(activity).monetary
-    off = np.abs(served - expected) / np.maximum(expected, 1.0)
-    worst = int(np.argmax(off))
-    # The negation also refuses NaN.
-    if not off[worst] <= MAX_RELATIVE_ERROR:
-        row = ", ".join(
-            f"{name}={value:g}"
-            for name, value in zip(FEATURES, activity.matrix()[worst], strict=True)
-        )
-        raise BundleError(
-            f"The bundle does not compute what the model does: for {row} it gives "
-            f"{served[worst]:.6g} instead of {expected[worst]:.6g}, more than "
-            f"{MAX_RELATIVE_ERROR:g} apart. Nothing was registered; this is a defect of the export."
-        )
+    X = activity.matrix()
+    said = predictor.predict(activity)
+    for what, served, expected in (
+        # A total below what is spent already is served as what is spent.
+        ("spend", said.monetary, np.maximum(original.expected.predict(X), activity.monetary)),
+        ("probability of return", said.p_return, original.returning.predict_proba(X)[:, 1]),
+    ):
+        off = np.abs(served - expected) / np.maximum(expected, 1.0)
+        worst = int(np.argmax(off))
+        # The negation also refuses NaN.
+        if not off[worst] <= MAX_RELATIVE_ERROR:
+            row = ", ".join(
+                f"{name}={value:g}" for name, value in zip(FEATURES, X[worst], strict=True)
+            )
+            raise BundleError(
+                f"The bundle does not compute what the model does: for {row} it gives "
+                f"{served[worst]:.6g} instead of {expected[worst]:.6g} as {what}, more than "
+                f"{MAX_RELATIVE_ERROR:g} apart. Nothing was registered; this is a defect of the "
+                "export."
+            )
 
 
 def _decide(
@@ -195,14 +197,15 @@ def _unseen_by_both(result: TrainingResult, old: DataSummary) -> np.ndarray:
 def _manifest(result: TrainingResult, now: datetime, *, generated: bool) -> Manifest:
     history, champion = result.history, result.choice.champion
     spent = history.activity.monetary
-    predicted = np.maximum(result.serving.predict(history.activity.matrix()), spent)  # as served
+    X = history.activity.matrix()
     quantities = {
         **{name: getattr(history.activity, name) for name in FEATURES},
-        "predicted": predicted,
+        "predicted": np.maximum(result.serving.expected.predict(X), spent),  # as served
+        "p_return": result.serving.returning.predict_proba(X)[:, 1],
     }
     return Manifest(
         model=champion.name,
-        target=exported_target(result.serving),
+        target=exported_target(result.serving.expected),
         features=FEATURES,
         observation_days=history.window.observation_days,
         horizon_days=history.window.horizon_days,
@@ -218,28 +221,34 @@ def _manifest(result: TrainingResult, now: datetime, *, generated: bool) -> Mani
             test_share=result.test_share,
             mean_observed=float(history.activity.monetary.mean()),
             mean_outcome=float(history.outcome.mean()),
-            share_returning=float((history.increment > 0).mean()),
+            share_returning=float(history.returned.mean()),
         ),
         reference={name: Histogram.of(values) for name, values in quantities.items()},
         golden=_golden_rows(result.serving, history.window),
+        uncertainty={
+            "serving": result.serving.uncertainty,
+            "holdout": result.holdout.uncertainty,
+        },
         versions={"python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
     )
 
 
-def _golden_rows(model: Any, window: Window) -> tuple[GoldenRow, ...]:
+def _golden_rows(model: Fitted, window: Window) -> tuple[GoldenRow, ...]:
     rows = np.array(_GOLDEN, dtype=np.float64)
     rows[:, 0] = np.minimum(rows[:, 0], window.observation_days)
-    totals = model.predict(rows)
+    increments = np.maximum(model.expected.predict(rows) - rows[:, MONETARY], 0.0)
+    returning = model.returning.predict_proba(rows)[:, 1]
     return tuple(
         GoldenRow(
             recency=recency,
             frequency=frequency,
             monetary=monetary,
-            expected_increment=max(total - monetary, 0.0),
+            expected_increment=increment,
+            p_return=p_return,
         )
-        for (recency, frequency, monetary), total in zip(
-            rows.tolist(), totals.tolist(), strict=True
+        for (recency, frequency, monetary), increment, p_return in zip(
+            rows.tolist(), increments.tolist(), returning.tolist(), strict=True
         )
     )
 

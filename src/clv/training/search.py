@@ -15,10 +15,11 @@ from clv.errors import DataError
 from clv.metrics import PairedDifference, mse, paired_difference, squared_errors
 from clv.models.candidates import AVERAGE, AVERAGED, Candidate
 from clv.models.estimators import AverageRegressor
+from clv.models.laws import broken_law
 from clv.schema import Floats
 from clv.training.progress import Progress
 
-__all__ = ["FOLDS", "Choice", "Contender", "choose", "search"]
+__all__ = ["FOLDS", "Choice", "Contender", "choose", "out_of_fold", "search"]
 
 FOLDS = 5
 
@@ -39,6 +40,8 @@ class Contender:
         Prediction of each training row by a model that did not see it.
     fit_seconds : float
         One fit on all training rows.
+    breaks : str
+        How it breaks the laws that a champion keeps (`clv.models.laws`); empty where it does not.
     """
 
     name: str
@@ -47,13 +50,15 @@ class Contender:
     parameters: dict[str, Any]
     out_of_fold: Floats
     fit_seconds: float
+    breaks: str
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The champion and why it is that one.
 
-    `best` has the lowest error; the champion is the simplest that cannot be told apart from it.
+    `best` has the lowest error of those that keep the laws; the champion is the simplest of them
+    that cannot be told apart from it.
     """
 
     champion: Contender
@@ -79,23 +84,22 @@ def search(
     failed : dict of str to str
         Candidates that could not be fitted on this data, and why.
     """
-    folds = KFold(FOLDS, shuffle=True, random_state=seed)
     contenders, failed = [], {}
     # Threads, not processes: trees release the interpreter lock, and nothing has to be copied.
     with joblib.parallel_config("threading", n_jobs=jobs):
         for candidate in candidates:
             try:
-                contenders.append(_search_one(candidate, X, y, folds, progress))
+                contenders.append(_search_one(candidate, X, y, seed, progress))
             except (ValueError, LightGBMError) as error:
                 failed[candidate.name] = str(error).strip().splitlines()[-1]
     if not contenders:
         raise DataError(f"No candidate could be fitted: {failed}")
-    average = _average_of_the_best(contenders, y)
+    average = _average_of_the_best(contenders, X, y)
     return [*contenders, *([average] if average else [])], failed
 
 
 def _search_one(
-    candidate: Candidate, X: Floats, y: Floats, folds: KFold, progress: Progress
+    candidate: Candidate, X: Floats, y: Floats, seed: int, progress: Progress
 ) -> Contender:
     points = int(np.prod([len(values) for values in candidate.grid.values()]))
     progress.start(candidate.name, (points + 1) * FOLDS)
@@ -108,10 +112,10 @@ def _search_one(
         candidate.estimator,
         {name: list(values) for name, values in candidate.grid.items()},
         scoring=score,
-        cv=folds,
+        cv=KFold(FOLDS, shuffle=True, random_state=seed),
         error_score="raise",
     ).fit(X, y)
-    out_of_fold = cross_val_predict(clone(found.best_estimator_), X, y, cv=folds)
+    unseen = out_of_fold(found.best_estimator_, X, y, seed=seed)
     for _ in range(FOLDS):
         progress.step()
     return Contender(
@@ -119,12 +123,23 @@ def _search_one(
         candidate.on,
         found.best_estimator_,
         dict(found.best_params_),
-        np.asarray(out_of_fold, dtype=np.float64),
+        unseen,
         float(found.refit_time_),
+        broken_law(found.best_estimator_, X),
     )
 
 
-def _average_of_the_best(contenders: Sequence[Contender], y: Floats) -> Contender | None:
+def out_of_fold(estimator: Any, X: Floats, y: Floats, *, seed: int) -> Floats:
+    """Prediction of each row by a model that did not see it, shape (n,).
+
+    The folds are others than those that chose the parameters: a parameter that was lucky on its
+    folds has to do without that luck here.
+    """
+    folds = KFold(FOLDS, shuffle=True, random_state=seed + 1)
+    return np.asarray(cross_val_predict(clone(estimator), X, y, cv=folds), dtype=np.float64)
+
+
+def _average_of_the_best(contenders: Sequence[Contender], X: Floats, y: Floats) -> Contender | None:
     """Average the best candidates on the increment.
 
     Their out-of-fold predictions come from the same folds, so the average of those is the average's
@@ -144,19 +159,30 @@ def _average_of_the_best(contenders: Sequence[Contender], y: Floats) -> Contende
         {"of": [one.name for one in best]},
         np.mean([one.out_of_fold for one in best], axis=0),
         sum(one.fit_seconds for one in best),
+        broken_law(average, X),
     )
 
 
 def choose(contenders: Sequence[Contender], y: Floats) -> Choice:
-    """The simplest contender whose error is within one paired standard error of the lowest.
+    """The simplest lawful contender whose error is within one paired standard error of the lowest.
 
-    `contenders` stand from simplest to most complex. Source of the one-standard-error rule:
-    Breiman et al. (1984), Classification and Regression Trees, section 3.4.3; here the standard
-    error is that of the *difference* on the same rows, which is far smaller than that of the error.
+    `contenders` stand from simplest to most complex; those that break a law are only compared
+    with. Source of the one-standard-error rule: Breiman et al. (1984), Classification and
+    Regression Trees, section 3.4.3; here the standard error is that of the *difference* on the same
+    rows, which is far smaller than that of the error.
+
+    Raises
+    ------
+    DataError
+        Where all break a law.
     """
-    errors = {one.name: squared_errors(y, one.out_of_fold) for one in contenders}
-    best = min(contenders, key=lambda one: float(errors[one.name].mean()))
-    for contender in contenders:
+    lawful = [one for one in contenders if not one.breaks]
+    if not lawful:
+        broken = "; ".join(f"{one.name}: {one.breaks}" for one in contenders)
+        raise DataError(f"No candidate can become champion. {broken}. Train among more candidates.")
+    errors = {one.name: squared_errors(y, one.out_of_fold) for one in lawful}
+    best = min(lawful, key=lambda one: float(errors[one.name].mean()))
+    for contender in lawful:
         difference = paired_difference(errors[contender.name], errors[best.name])
         if contender is best or difference.mean <= difference.standard_error:
             return Choice(contender, best, difference)
