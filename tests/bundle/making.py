@@ -36,7 +36,7 @@ def _uncertainty() -> Uncertainty:
     came = np.where(rng.random(400) < 0.4, expected * rng.exponential(2.5, 400), 0.0)
     rows = rng.integers(1, 8, 400), rng.integers(1, 5, 400), rng.exponential(30, 400)
     return Uncertainty(
-        calibration=Calibration.of(expected, came),
+        calibration=Calibration.of(expected, came, scores=expected),
         support=Support.of(Activity.of(*rows), Window()),
     )
 

@@ -25,6 +25,10 @@ def customers(rows: int, seed: int, refunds: float = 0.01) -> tuple[Floats, Floa
     return expected, np.where(rng.random(rows) < refunds, -0.2 * expected, came)
 
 
+def calibrated(expected: Floats, came: Floats) -> Calibration:
+    return Calibration.of(expected, came, scores=expected)
+
+
 # ---------------------------------------------------------------- by another library
 
 
@@ -32,7 +36,7 @@ def customers(rows: int, seed: int, refunds: float = 0.01) -> tuple[Floats, Floa
 def test_each_interval_is_the_shortest_that_crepes_would_give(level: float) -> None:
     """Mondrian conformal predictive systems, scaled residuals, by their author's library."""
     expected, came = customers(3_000, seed=1)
-    calibration = Calibration.of(expected, came)
+    calibration = calibrated(expected, came)
     intervals = Intervals(calibration)
     bins = intervals.bin_of(expected)
     scale = np.maximum(expected, calibration.floor)
@@ -68,7 +72,7 @@ def test_each_interval_is_the_shortest_that_crepes_would_give(level: float) -> N
 def test_new_customers_fall_into_their_interval_as_often_as_it_says_in_every_bin(
     level: float,
 ) -> None:
-    intervals = Intervals(Calibration.of(*customers(40_000, seed=2)))
+    intervals = Intervals(calibrated(*customers(40_000, seed=2)))
     expected, came = customers(80_000, seed=3)
     bins = intervals.bin_of(expected)
     low, high = intervals.around(expected, bins, level)
@@ -97,7 +101,7 @@ def test_without_bins_the_customers_who_matter_would_be_let_down() -> None:
 def test_an_interval_begins_at_what_is_spent_wherever_that_can_hold_the_level(
     level: float,
 ) -> None:
-    low, high = Intervals(Calibration.of(*customers(30_000, seed=4, refunds=0.004))).bounds(level)
+    low, high = Intervals(calibrated(*customers(30_000, seed=4, refunds=0.004))).bounds(level)
     assert (low == 0).all()
     assert (high >= low).all()
 
@@ -105,13 +109,13 @@ def test_an_interval_begins_at_what_is_spent_wherever_that_can_hold_the_level(
 def test_where_more_than_the_level_never_return_the_interval_is_a_point() -> None:
     rng = np.random.default_rng(5)
     came = np.where(rng.random(5_000) < 0.15, 40.0, 0.0)
-    intervals = Intervals(Calibration.of(np.full(5_000, 6.0), came))
+    intervals = Intervals(calibrated(np.full(5_000, 6.0), came))
     assert [bound.tolist() for bound in intervals.bounds(0.8)] == [[0.0], [0.0]]
     assert intervals.bounds(0.9)[1] * 6.0 == pytest.approx([40.0])
 
 
 def test_nobody_returns_every_interval_is_a_point() -> None:
-    intervals = Intervals(Calibration.of(np.zeros(500), np.zeros(500)))
+    intervals = Intervals(calibrated(np.zeros(500), np.zeros(500)))
     assert len(intervals.calibration.bins) == 1
     low, high = intervals.around(np.zeros(3), np.zeros(3, dtype=int), 0.99)
     assert (low == 0).all() and (high == 0).all()  # noqa: PT018
@@ -119,14 +123,14 @@ def test_nobody_returns_every_interval_is_a_point() -> None:
 
 def test_noise_in_the_last_digits_is_nothing() -> None:
     expected, came = customers(2_000, seed=6)
-    noisy = Calibration.of(expected, came + 1e-9)
-    assert noisy == Calibration.of(expected, came)
+    noisy = calibrated(expected, came + 1e-9)
+    assert noisy == calibrated(expected, came)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.49, 0.991, 1.0, 90, float("nan"), -0.9])
 def test_a_level_out_of_range_is_refused_by_name(level: float) -> None:
     with pytest.raises(DataError, match=r"level=.*expected a number from 0.5 to 0.99"):
-        Intervals(Calibration.of(*customers(500, seed=7))).bounds(level)
+        Intervals(calibrated(*customers(500, seed=7))).bounds(level)
 
 
 # ---------------------------------------------------------------- bins
@@ -138,7 +142,7 @@ def test_every_customer_is_in_one_bin_and_ties_stay_together(
     rows: list[tuple[float, float]],
 ) -> None:
     expected, came = np.array(rows).T
-    calibration = Calibration.of(expected, came)
+    calibration = calibrated(expected, came)
     intervals = Intervals(calibration)
     bins = intervals.bin_of(expected)
     assert [part.rows for part in calibration.bins] == np.bincount(
@@ -152,7 +156,7 @@ def test_every_customer_is_in_one_bin_and_ties_stay_together(
 
 def test_a_bin_knows_how_far_off_its_customers_were() -> None:
     expected, came = customers(5_000, seed=9)
-    calibration = Calibration.of(expected, came)
+    calibration = calibrated(expected, came)
     bins = Intervals(calibration).bin_of(expected)
     assert len(calibration.bins) == 10
     for number, part in enumerate(calibration.bins):
@@ -163,14 +167,14 @@ def test_a_bin_knows_how_far_off_its_customers_were() -> None:
 
 
 def test_few_customers_make_few_bins() -> None:
-    assert len(Calibration.of(*customers(160, seed=1)).bins) == 3
-    assert len(Calibration.of(*customers(20, seed=1)).bins) == 1
+    assert len(calibrated(*customers(160, seed=1)).bins) == 3
+    assert len(calibrated(*customers(20, seed=1)).bins) == 1
 
 
 def test_kept_ratios_are_as_good_as_all() -> None:
     """Of a large bin 500 quantiles are kept: a level is then right to half a percent."""
     expected, came = np.ones(60_000), np.random.default_rng(3).exponential(1, 60_000)
-    intervals = Intervals(Calibration.of(expected, came))
+    intervals = Intervals(calibrated(expected, came))
     assert len(intervals.calibration.bins[0].ratios) == 500
     for level in LEVELS:
         low, high = (float(bound[0]) for bound in intervals.bounds(level))

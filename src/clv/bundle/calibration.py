@@ -90,7 +90,7 @@ class Calibration(Part):
         return self
 
     @classmethod
-    def of(cls, expected: Floats, increment: Floats) -> Self:
+    def of(cls, expected: Floats, increment: Floats, scores: Floats) -> Self:
         """Calibrate on customers whose outcome is known.
 
         Parameters
@@ -99,13 +99,13 @@ class Calibration(Part):
             Expected increment by a model that did not see the customer, never negative.
         increment : array of shape (n,)
             What came, refunds negative.
+        scores : array of any length
+            Expected increments by the model that will be served, which the bins are to hold in
+            equal parts.
         """
         # 12.10 - 12.10 may be 1e-15 in a database's sums; "nothing came" must be exactly 0.
         increment = to_micros(increment)
-        count = int(np.clip(len(expected) // _MIN_ROWS, 1, _BINS))
-        # Ties stay together: an edge is a value, and whoever has it belongs above it.
-        edges = np.unique(np.quantile(expected, np.linspace(0, 1, count + 1)[1:-1]))
-        edges = edges[edges > expected.min()]
+        edges = _edges(scores, expected, int(np.clip(len(expected) // _MIN_ROWS, 1, _BINS)))
         floor = float(max(_FLOOR * expected.mean(), 0.01))
         ratio = increment / np.maximum(expected, floor)
         which = np.searchsorted(edges, expected, side="right")
@@ -117,6 +117,30 @@ class Calibration(Part):
                 for rows in (which == number for number in range(len(edges) + 1))
             ),
         )
+
+
+def _edges(served: Floats, unseen: Floats, count: int) -> Floats:
+    """Cut scores into `count` bins, halfway between two values; ties stay together.
+
+    Each bin takes an equal part of the served scores that are left, so that one large tie does not
+    cost a bin, and at least half as large a part of the unseen ones, so that it is calibrated: the
+    models behind these spread a tie a little.
+    """
+    values = np.unique(np.concatenate((served, unseen)))
+    upto = [np.searchsorted(np.sort(scores), values, side="right") for scores in (served, unseen)]
+    cuts: list[int] = []  # positions in `values` at which the next bin begins
+    for left in range(count, 1, -1):
+        needed = []
+        for cumulative, least in zip(upto, (1.0, 0.5), strict=True):
+            taken = cumulative[cuts[-1] - 1] if cuts else 0
+            part = taken + least * (cumulative[-1] - taken) / left
+            needed.append(int(np.searchsorted(cumulative, part)))
+        cut = max(needed) + 1
+        if cut >= len(values) or upto[1][cut - 1] == upto[1][-1]:
+            break  # nobody is left to calibrate another bin
+        cuts.append(cut)
+    at = np.array(cuts, dtype=int)
+    return np.asarray((values[at - 1] + values[at]) / 2)
 
 
 def _bin(expected: Floats, increment: Floats, ratio: Floats) -> ScoreBin:

@@ -60,13 +60,16 @@ def finish(expected: Any, out_of_fold: Floats, history: History, *, seed: int) -
     history : History
     seed : int
     """
-    activity = history.activity
-    increment = np.maximum(out_of_fold - activity.monetary, 0.0)
+    X, spent = history.activity.matrix(), history.activity.monetary
     return Fitted(
         expected,
-        returning(seed).fit(activity.matrix(), history.returned),
+        returning(seed).fit(X, history.returned),
         Uncertainty(
-            calibration=Calibration.of(increment, history.outcome - activity.monetary),
-            support=Support.of(activity, history.window),
+            calibration=Calibration.of(
+                np.maximum(out_of_fold - spent, 0.0),
+                history.outcome - spent,
+                scores=np.maximum(expected.predict(X) - spent, 0.0),
+            ),
+            support=Support.of(history.activity, history.window),
         ),
     )

@@ -21,6 +21,7 @@ from clv.models.candidates import Candidate, candidates
 from clv.schema import Floats
 from clv.training.fitted import Fitted, finish
 from clv.training.progress import Progress, Silent
+from clv.training.repeats import TIMES, Repeats, repeat
 from clv.training.search import FOLDS, Choice, Contender, choose, out_of_fold, search
 from clv.training.split import held_out
 
@@ -71,6 +72,9 @@ class TrainingResult:
         The champion's recipe on the training rows only: what the test rows judge.
     serving : Fitted
         The same recipe on all rows.
+    repeats : Repeats
+        The same recipe on several random splits: whether intervals and probabilities keep their
+        word.
     seed : int
     test_share : float
     """
@@ -83,6 +87,7 @@ class TrainingResult:
     contenders: tuple[Contender, ...]
     holdout: Fitted
     serving: Fitted
+    repeats: Repeats
     seed: int
     test_share: float
 
@@ -147,6 +152,9 @@ def train(
     progress.step()
     serving = _refitted(champion, history, seed=seed, jobs=jobs)
     progress.step()
+    progress.start("intervals, repeated", TIMES)
+    with joblib.parallel_config("threading", n_jobs=jobs):
+        repeats = repeat(history, champion.estimator, seed=seed, progress=progress)
     return TrainingResult(
         history,
         test,
@@ -156,6 +164,7 @@ def train(
         tuple(contenders),
         holdout,
         serving,
+        repeats,
         seed,
         test_share,
     )

@@ -17,9 +17,11 @@ from clv.training.fitted import finish
 from clv.training.progress import Progress
 from clv.training.search import out_of_fold
 
-__all__ = ["LEVELS", "BinCoverage", "Repeats", "repeat"]
+__all__ = ["LEVELS", "TIMES", "BinCoverage", "Repeats", "repeat"]
 
 LEVELS = (0.8, 0.9)
+TIMES = 5
+_TEST_SHARE = 0.2
 _TENTHS = 10
 
 
@@ -76,34 +78,30 @@ def repeat(
     history: History,
     recipe: Any,
     *,
-    times: int,
-    test_share: float,
     seed: int,
     progress: Progress,
 ) -> Repeats:
-    """Split at random, fit and calibrate, test; `times` over.
+    """Split at random, fit and calibrate, test; `TIMES` over.
 
     Parameters
     ----------
     history : History
     recipe : estimator
         The champion's, with its parameters.
-    times : int
-    test_share : float
     seed : int
     progress : Progress
         Told of each repeat.
     """
     rng = np.random.default_rng(seed)
     runs = []
-    for number in range(times):
-        test = rng.random(len(history)) < test_share
+    for number in range(TIMES):
+        test = rng.random(len(history)) < _TEST_SHARE
         runs.append(_run(history[~test], history[test], recipe, seed + number))
         progress.step()
     mean = _mean_of(runs)
     return Repeats(
-        times=times,
-        test_share=test_share,
+        times=TIMES,
+        test_share=_TEST_SHARE,
         levels=LEVELS,
         covered=tuple(mean["covered"].tolist()),
         bins=tuple(
