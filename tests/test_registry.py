@@ -376,3 +376,81 @@ def test_the_registry_can_live_in_postgresql(
         registry.promote(registry.register(bundle, [], RECORD, {}), reason)
     assert registry.rollback() == "1"
     assert json.loads((open_registry(settings).bundle("1") / "manifest.json").read_text()) == {}
+
+
+# ---------------------------------------------------------------- artefacts
+
+
+def test_a_home_that_was_moved_is_read_and_written_where_it_is_now(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """MLflow keeps absolute addresses; a volume is mounted wherever somebody mounts it."""
+    before = tmp_path / "before"
+    first = open_registry(Settings(home=before))
+    assert first.register(bundle, [], RECORD, {}) == "1"
+    now = before.rename(tmp_path / "now here")
+    moved = open_registry(Settings(home=now))
+    assert now in moved.bundle("1").parents
+    assert json.loads((moved.bundle("1") / "manifest.json").read_text()) == {}
+    for number in ("2", "3"):
+        assert moved.register(bundle, [], RECORD, {}) == number
+        assert now in moved.bundle(number).parents
+    assert not before.exists()
+    moved.promote("3", "from here")
+    again = open_registry(Settings(home=now.rename(before)))
+    assert before in again.bundle(again.champion()).parents
+
+
+def test_a_copy_of_a_home_does_not_read_the_bundles_of_the_original(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(trained_home, tmp_path / "copy")
+    assert copy in open_registry(Settings(home=copy)).bundle("1").parents
+
+
+def test_what_a_server_sends_is_kept_whole_or_not_at_all(
+    registry: Registry, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = registry.register(bundle, [], RECORD, {})
+    stored = registry.bundle(number)
+    asked = []
+
+    def download(*, dst_path: str, artifact_path: str, **_: object) -> str:
+        asked.append(artifact_path)
+        shutil.copytree(stored, Path(dst_path) / artifact_path)
+        if len(asked) == 1:
+            raise MlflowException("the connection broke")
+        return str(Path(dst_path) / artifact_path)
+
+    monkeypatch.setattr("clv.registry.registry.download_artifacts", download)
+    monkeypatch.setattr("clv.registry.store.Store.is_server", True)
+    with pytest.raises(RegistryError, match="the connection broke"):
+        registry.bundle(number)
+    kept = registry.bundle(number)
+    assert [path.name for path in kept.iterdir()] == ["manifest.json"]
+    assert registry.bundle(number) == kept
+    assert asked == ["bundle", "bundle"], "what was downloaded is not downloaded again"
+    assert [path.name for path in kept.parent.iterdir()] == ["bundle"]
+
+
+def test_a_report_is_found_with_the_version_that_it_is_of(
+    registry: Registry, bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").write_text("<h1>good</h1>")
+    number = registry.register(bundle, [tmp_path / "report.html"], RECORD, {})
+    assert registry.report(number, "report.html").read_text() == "<h1>good</h1>"
+    with pytest.raises(RegistryError, match="no version '99'"):
+        registry.report("99", "report.html")
+
+
+def test_nobody_is_promoted_over_a_champion_that_it_was_not_compared_with(
+    three: Registry,
+) -> None:
+    """As where two trainings end at the same time."""
+    three.promote("1", "first")
+    three.promote("2", "the other training", expected="1")
+    with pytest.raises(RegistryError, match="compared with version 1, but version 2 became"):
+        three.promote("3", "this training", expected="1")
+    assert three.champion() == "2"
+    assert three.champion_before() == "1"
+    three.promote("3", "compared anew", expected="2")

@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_TABLE",
     "FEATURES",
     "FREQUENCY",
+    "ID_NAMES",
     "MAX_FREQUENCY",
     "MAX_MONETARY",
     "MONETARY",
@@ -43,6 +44,9 @@ Instants = NDArray[np.datetime64]  # microseconds, UTC
 
 #: Where an activity table is looked for in a database, unless told otherwise.
 DEFAULT_TABLE = "passenger_activity_after_registration"
+
+#: What the column that identifies the customer may be called.
+ID_NAMES = ("id", "passenger_id", "customer_id")
 
 #: Order of the features in every matrix and graph.
 FEATURES = ("recency", "frequency", "monetary")

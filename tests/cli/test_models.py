@@ -116,3 +116,17 @@ def test_in_a_new_home_the_list_says_how_to_train(clv_in, tmp_path):
     assert finished.out == "There is no model yet. Train one: clv train --data SOURCE\n"
     assert json.loads(clv_in("models", "list", "--json", home=tmp_path / "home").out) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_no_service_can_load_is_neither_promoted_nor_returned_to(clv, registry):
+    bundle = registry.bundle("1")
+    graph = (bundle / "serving.onnx").read_bytes()
+    (bundle / "serving.onnx").write_bytes(graph[:-1])
+    try:
+        for arguments in (("promote", "1"), ("rollback",)):
+            refused = clv("models", *arguments)
+            assert refused.code == 1
+            assert "was altered" in refused.complaint
+            assert registry.champion() == "2"
+    finally:
+        (bundle / "serving.onnx").write_bytes(graph)

@@ -1,5 +1,6 @@
 """A table reads the same from everywhere, reading leaves no trace, and failures are plain."""
 
+import csv
 import gzip
 import socket
 import sqlite3
@@ -405,7 +406,7 @@ def test_so_is_that_of_a_sqlite_file(name, tmp_path):
 def test_ids_with_leading_zeros_or_more_digits_than_a_number_holds_stay_what_they_are(tmp_path):
     lines = "\n".join(("id,note", "007,a", "7,b"))
     assert [row["id"] for row in rows_of(write_text(tmp_path / "z.csv", lines))] == ["007", "7"]
-    long = (123456789012345678901, 123456789012345678902)
+    long = ("123456789012345678901", "123456789012345678902")
     lines = f"id,note\n{long[0]},a\n{long[1]},b\n"
     assert [row["id"] for row in rows_of(write_text(tmp_path / "l.csv", lines))] == list(long)
 
@@ -581,3 +582,37 @@ def test_a_host_that_nobody_knows_is_told(monkeypatch):
     assert "'db.example'" in says
     assert says.endswith("Check host, port and that the server is up.")
     assert "hush" not in says
+
+
+# ---------------------------------------------------------------- ids in text files
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["1.10", "1.1", "1.2"],
+        ["007", "7", "8"],
+        ["123456789012345678901234567890123456789012", "2", "3"],
+        ["+5", "5", "6"],
+        ["2026-01-01", "2026-01-02", "2026-01-03"],
+        ["1e3", "1000", "x"],
+        ["a, b", 'c "d"', ""],
+    ],
+)
+@pytest.mark.parametrize("column", ["id", "customer_id"])
+def test_an_id_is_read_as_it_is_written(tmp_path, column, ids):
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([[column, "recency_7"], *([one, 1] for one in ids)])
+    with open_source(path) as source:
+        (batch,) = source.batches([column, "recency_7"])
+    assert batch.column(column).to_pylist() == [one or None for one in ids]
+    assert pa.types.is_integer(batch.column("recency_7").type)
+
+
+def test_ids_that_are_plain_integers_stay_integers(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("id,recency_7\n0,1\n-12,2\n999999999999999999,3\n")
+    with open_source(path) as source:
+        (batch,) = source.batches(["id"])
+    assert batch.column("id").to_pylist() == [0, -12, 999_999_999_999_999_999]

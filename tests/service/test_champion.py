@@ -133,3 +133,14 @@ def test_without_a_model_the_error_says_what_to_do(fake: FakeRegistry) -> None:
     champion.refresh()
     with pytest.raises(NotTrainedError, match="clv train"):
         champion.current()
+
+
+def test_where_the_only_model_was_refused_the_error_says_so_and_no_path(
+    fake: FakeRegistry,
+) -> None:
+    champion = Champion(fake, poll_interval_s=1)  # type: ignore[arg-type]
+    fake.named = "2"
+    champion.refresh()
+    with pytest.raises(NotTrainedError, match="Version 2 is champion but cannot be loaded") as said:
+        champion.current()
+    assert str(fake.bundles["2"]) not in str(said.value)

@@ -63,7 +63,9 @@ def promote(
 
     Example: `clv models promote 3`
     """
-    _registry().promote(version, reason)
+    registry = _registry()
+    _load(registry, version)
+    registry.promote(version, reason)
     say(f"Version {version} is champion.")
 
 
@@ -73,4 +75,14 @@ def rollback() -> None:
 
     Example: `clv models rollback`
     """
-    say(f"Version {_registry().rollback()} is champion again.")
+    registry = _registry()
+    if before := registry.champion_before():
+        _load(registry, before)
+    say(f"Version {registry.rollback()} is champion again.")
+
+
+def _load(registry: "Registry", version: str) -> None:
+    """What no service could load must not become champion."""
+    from clv.bundle import Predictor
+
+    Predictor.load(registry.bundle(version), version=version)

@@ -19,6 +19,7 @@ from clv.metrics import to_micros
 from clv.schema import (
     CONTRADICTIONS,
     FREQUENCY,
+    ID_NAMES,
     MONETARY,
     RECENCY,
     Activity,
@@ -29,10 +30,8 @@ from clv.schema import (
     Window,
 )
 
-__all__ = ["ID", "ColumnNames", "Conformed", "Problem", "conform", "find_columns"]
+__all__ = ["ColumnNames", "Conformed", "Problem", "conform", "find_columns"]
 
-ID = "id"
-_ID_NAMES = (ID, "passenger_id", "customer_id")
 _REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on")
 _INSTANT = pa.timestamp("us")
 _NO_ID = (
@@ -40,6 +39,8 @@ _NO_ID = (
     pa.types.is_binary,
     pa.types.is_large_binary,
     pa.types.is_fixed_size_binary,
+    pa.types.is_interval,
+    pa.types.is_duration,
 )
 
 
@@ -133,7 +134,7 @@ def find_columns(
         return next((name for name in names if need_outcome and name in available), None)
 
     return ColumnNames(
-        id=find(_ID_NAMES, "identifies the customer"),
+        id=find(ID_NAMES, "identifies the customer"),
         features=tuple(find(column.names, column.meaning) for column in window.features),
         outcome=find(window.outcome.names, window.outcome.meaning) if need_outcome else None,
         rides_due=optional(window.rides_due.names),

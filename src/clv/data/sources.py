@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
 from clv.errors import DataError
-from clv.schema import DEFAULT_TABLE
+from clv.schema import DEFAULT_TABLE, ID_NAMES
 from clv.sql import database_url
 from clv.sql import shown as shown_url
 
@@ -34,6 +34,10 @@ __all__ = ["BATCH_ROWS", "Source", "nearest", "open_source"]
 BATCH_ROWS = 65_536
 
 _TEXT_FILES = (".csv", ".csv.gz", ".tsv")
+# sample_size=-1: types are settled by the whole file, so that a stray word in the last row is
+# reported with its row and does not end the read in the middle. skip and comment: DuckDB would
+# leave out rows until the others are of one length, silently.
+_CSV = "sample_size=-1, header=true, skip=0, comment=''"
 _SQLITE_FILES = (".sqlite", ".sqlite3", ".db")
 _DELIMITERS = ",;\t|"
 # Seconds that a lock or a server is waited for.
@@ -150,10 +154,7 @@ def _duckdb_source(path: Path, table: str) -> Iterator[Source]:
         # Escaped, because DuckDB would take 'a[1].csv' for a pattern, and read a1.csv.
         parameters = [glob.escape(str(path))]
         if suffix.endswith(_TEXT_FILES):
-            # sample_size=-1: types are settled by the whole file, so that a stray word in the last
-            # row is reported with its row and does not end the read in the middle. skip and
-            # comment: DuckDB would leave out rows until the others are of one length, silently.
-            relation = "read_csv(?, sample_size=-1, header=true, skip=0, comment='')"
+            relation = f"read_csv(?, {_CSV})"
         elif suffix.endswith(".parquet"):
             relation = "read_parquet(?)"
         elif suffix.endswith(".duckdb"):
@@ -169,7 +170,28 @@ def _duckdb_source(path: Path, table: str) -> Iterator[Source]:
         if len(columns) == 1 and any(delimiter in columns[0] for delimiter in _DELIMITERS):
             # DuckDB reads a table with rows of unequal length as one column of whole lines.
             raise _unreadable(str(path), _fault_of_text(path) or "it has one column only")
+        if suffix.endswith(_TEXT_FILES):
+            relation = _with_ids_as_written(connection, path, columns, relation)
         yield _DuckDBSource(str(path), columns, connection, relation, parameters)
+
+
+def _with_ids_as_written(
+    connection: duckdb.DuckDBPyConnection, path: Path, columns: list[str], relation: str
+) -> str:
+    """Read ids as text, unless all are plain integers: 1.10 is not 1.1, and 007 is not 7."""
+    name = next((name for name in ID_NAMES if name in columns), None)
+    if name is None:
+        return relation
+    as_text = f"read_csv(?, {_CSV}, types={{{_literal(name)}: 'VARCHAR'}})"
+    query = (
+        f"SELECT count(*) FROM {as_text} WHERE {_quote(name)} IS NOT NULL "  # noqa: S608 - quoted
+        f"AND NOT regexp_full_match({_quote(name)}, '0|-?[1-9][0-9]{{0,17}}')"
+    )
+    try:
+        odd = connection.execute(query, [glob.escape(str(path))]).fetchall()[0][0]
+    except duckdb.Error as error:
+        raise _unreadable(str(path), error) from error
+    return as_text if odd else relation
 
 
 def _fault_of_text(path: Path) -> str:

@@ -35,8 +35,13 @@ class Champion:
         Raises
         ------
         NotTrainedError
-            Where there is none yet.
+            Where there is none yet, or none that could be loaded.
         """
+        if self._current is None and self._refused:
+            raise NotTrainedError(
+                f"Version {self._refused} is champion but cannot be loaded; the service's log says "
+                "why. Train anew, or promote another: clv models list"
+            )
         if self._current is None:
             raise NotTrainedError(
                 "There is no model yet. Train one with `clv train --data SOURCE`; "

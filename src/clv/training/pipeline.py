@@ -19,10 +19,12 @@ from clv.metrics import (
 )
 from clv.models.candidates import Candidate, candidates
 from clv.schema import Floats
+from clv.training.backtest import COHORTS, Cohort, backtest
 from clv.training.fitted import Fitted, finish
+from clv.training.noise import NoiseFloor, noise_floor
 from clv.training.progress import Progress, Silent
 from clv.training.repeats import TIMES, Repeats, repeat
-from clv.training.search import FOLDS, Choice, Contender, choose, out_of_fold, search
+from clv.training.search import FOLDS, Choice, Contender, choose, fold_of, out_of_fold, search
 from clv.training.split import held_out
 
 __all__ = ["Standing", "TrainingResult", "train"]
@@ -75,6 +77,10 @@ class TrainingResult:
     repeats : Repeats
         The same recipe on several random splits: whether intervals and probabilities keep their
         word.
+    cohorts : tuple of Cohort
+        The same recipe on younger cohorts than it learnt from; none where there are no dates.
+    noise : NoiseFloor
+        What of the champion's cross-validated error is left to chance.
     seed : int
     test_share : float
     """
@@ -88,6 +94,8 @@ class TrainingResult:
     holdout: Fitted
     serving: Fitted
     repeats: Repeats
+    cohorts: tuple[Cohort, ...]
+    noise: NoiseFloor
     seed: int
     test_share: float
 
@@ -144,37 +152,41 @@ def train(
         among or candidates(seed), X, y, seed=seed, jobs=jobs, progress=progress
     )
     choice = choose(contenders, y)
-    progress.start("test, calibrate, refit", 3)
     champion = choice.champion
+    progress.start("test, calibrate, refit", 3)
     leaderboard = _leaderboard(contenders, champion, y, unseen, seed)
     progress.step()
-    holdout = finish(champion.estimator, champion.out_of_fold, seen, seed=seed)
-    progress.step()
-    serving = _refitted(champion, history, seed=seed, jobs=jobs)
-    progress.step()
-    progress.start("intervals, repeated", TIMES)
     with joblib.parallel_config("threading", n_jobs=jobs):
+        holdout = finish(champion.estimator, champion.out_of_fold, seen, seed=seed)
+        progress.step()
+        serving = _refitted(champion.estimator, history, seed=seed)
+        progress.step()
+        progress.start("repeated splits", TIMES)
         repeats = repeat(history, champion.estimator, seed=seed, progress=progress)
+        if history.registered_at is not None:
+            progress.start("younger cohorts", COHORTS)
+        cohorts = backtest(history, champion.estimator, seed=seed, progress=progress)
     return TrainingResult(
-        history,
-        test,
-        choice,
-        leaderboard,
-        failed,
-        tuple(contenders),
-        holdout,
-        serving,
-        repeats,
-        seed,
-        test_share,
+        history=history,
+        test=test,
+        choice=choice,
+        leaderboard=leaderboard,
+        failed=failed,
+        contenders=tuple(contenders),
+        holdout=holdout,
+        serving=serving,
+        repeats=repeats,
+        cohorts=cohorts,
+        noise=noise_floor(X, y, champion.out_of_fold, fold_of(len(y), seed=seed), seed=seed),
+        seed=seed,
+        test_share=test_share,
     )
 
 
-def _refitted(champion: Contender, history: History, *, seed: int, jobs: int) -> Fitted:
+def _refitted(recipe: Any, history: History, *, seed: int) -> Fitted:
     X, y = history.activity.matrix(), history.outcome
-    with joblib.parallel_config("threading", n_jobs=jobs):
-        unseen = out_of_fold(champion.estimator, X, y, seed=seed)
-    return finish(clone(champion.estimator).fit(X, y), unseen, history, seed=seed)
+    unseen = out_of_fold(recipe, X, y, seed=seed)
+    return finish(clone(recipe).fit(X, y), unseen, history, seed=seed)
 
 
 def _leaderboard(

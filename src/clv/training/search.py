@@ -16,10 +16,10 @@ from clv.metrics import PairedDifference, mse, paired_difference, squared_errors
 from clv.models.candidates import AVERAGE, AVERAGED, Candidate
 from clv.models.estimators import AverageRegressor
 from clv.models.laws import broken_law
-from clv.schema import Floats
+from clv.schema import Floats, Ints
 from clv.training.progress import Progress
 
-__all__ = ["FOLDS", "Choice", "Contender", "choose", "out_of_fold", "search"]
+__all__ = ["FOLDS", "Choice", "Contender", "choose", "fold_of", "out_of_fold", "search"]
 
 FOLDS = 5
 
@@ -135,8 +135,20 @@ def out_of_fold(estimator: Any, X: Floats, y: Floats, *, seed: int) -> Floats:
     The folds are others than those that chose the parameters: a parameter that was lucky on its
     folds has to do without that luck here.
     """
-    folds = KFold(FOLDS, shuffle=True, random_state=seed + 1)
+    folds = _judging_folds(seed)
     return np.asarray(cross_val_predict(clone(estimator), X, y, cv=folds), dtype=np.float64)
+
+
+def fold_of(rows: int, *, seed: int) -> Ints:
+    """Fold of `out_of_fold` in which each row was left out, shape (rows,)."""
+    fold = np.empty(rows, dtype=np.int64)
+    for number, (_, left_out) in enumerate(_judging_folds(seed).split(np.empty(rows))):
+        fold[left_out] = number
+    return fold
+
+
+def _judging_folds(seed: int) -> KFold:
+    return KFold(FOLDS, shuffle=True, random_state=seed + 1)
 
 
 def _average_of_the_best(contenders: Sequence[Contender], X: Floats, y: Floats) -> Contender | None:

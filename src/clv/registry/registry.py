@@ -1,21 +1,12 @@
-"""Versions of the model and which of them serves: a thin adapter on MLflow, and its only user.
-
-Two aliases name versions: `champion` serves, `challenger` waits. The champions that came before
-are kept in a tag of the registered model, so that a rollback knows where to go; why a version
-stands where it does is a tag of that version.
-"""
+"""The registered model: versions, aliases, artefacts, on MLflow."""
 
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from filelock import FileLock
-from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 import clv.offline  # noqa: F401 - before MLflow
@@ -23,46 +14,20 @@ import clv.offline  # noqa: F401 - before MLflow
 # isort: split
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Metric, Param
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from clv.errors import DataError, NotTrainedError, RegistryError
+from clv.errors import NotTrainedError, RegistryError
+from clv.registry.records import RunRecord, Version, log_child, log_run, version_of
+from clv.registry.store import Store
 from clv.settings import Settings
-from clv.sql import database_url, shown
 
-__all__ = ["Alias", "Registry", "RunRecord", "Version", "open_registry"]
-
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("alembic").setLevel(logging.WARNING)
+__all__ = ["Alias", "Registry", "open_registry"]
 
 Alias = Literal["champion", "challenger"]
 
 _FORMER = "former_champions"
 _KEPT = 20  # a tag holds 5,000 characters
 _BUNDLE = "bundle"
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One registered model; `reason` says why it is or is not the champion."""
-
-    number: str
-    model: str
-    aliases: tuple[str, ...]
-    created_at: datetime
-    reason: str
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """What a training leaves for scientists: one MLflow run, with one run a candidate below it."""
-
-    name: str
-    parameters: Mapping[str, object]
-    metrics: Mapping[str, float]
-    candidates: Sequence["RunRecord"] = ()
 
 
 def open_registry(settings: Settings) -> "Registry":
@@ -92,27 +57,28 @@ class Registry:
         self.uri = uri
         self.name = name
         self._folder = folder
-        self._opened = False
+        self._artifacts = folder / "artifacts"
+        self._store = Store(uri, folder)
 
     # ------------------------------------------------------------ reading
 
     def versions(self) -> list[Version]:
         """All versions, newest first."""
-        if self._is_new():
+        if self._store.is_new:
             return []
-        with self._client() as client:
+        with self._store.client() as client:
             aliases = self._aliases(client)
             found = client.search_model_versions(f"name='{self.name}'")
         return sorted(
-            (_version(version, aliases) for version in found),
+            (version_of(version, aliases) for version in found),
             key=lambda version: -int(version.number),
         )
 
     def number_of(self, alias: Alias) -> str | None:
         """The version that an alias names, or None; cheap enough to ask every few seconds."""
-        if self._is_new():
+        if self._store.is_new:
             return None
-        with self._client() as client:
+        with self._store.client() as client:
             return self._aliases(client).get(alias)
 
     def champion(self) -> str:
@@ -129,23 +95,51 @@ class Registry:
         return number
 
     def bundle(self, number: str) -> Path:
-        """The folder of a version's bundle, downloaded where the registry is remote."""
-        if self._is_new():
+        """The folder of a version's bundle."""
+        return self._artefact(number, _BUNDLE)
+
+    def report(self, number: str, name: str) -> Path:
+        """A report that the training of a version left."""
+        return self._artefact(number, name)
+
+    def _artefact(self, number: str, name: str) -> Path:
+        """A file or folder of the run that made a version; downloaded once from a server."""
+        if self._store.is_new:
             raise self._no_such(number)
-        with self._client() as client:
+        with self._store.client() as client:
             try:
                 version = client.get_model_version(self.name, number)
             except MlflowException as error:
                 if _is_missing(error):
                     raise self._no_such(number) from error
                 raise
-            return Path(download_artifacts(artifact_uri=str(version.source), tracking_uri=self.uri))
+            if self._store.is_server:
+                return self._downloaded(str(version.run_id), name)
+            # The stored addresses are absolute: they are of where the folder was at first.
+            here = self._artifacts / str(version.run_id) / "artifacts" / name
+            if here.exists():
+                return here
+            source = str(version.source).removesuffix(_BUNDLE) + name
+            return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
+
+    def _downloaded(self, run_id: str, name: str) -> Path:
+        """From a server, whole or not at all; artefacts of a run do not change."""
+        kept = self._folder / "cache" / run_id / name
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=kept.parent, prefix=".download-") as folder:
+                got = download_artifacts(
+                    run_id=run_id, artifact_path=name, dst_path=folder, tracking_uri=self.uri
+                )
+                with suppress(OSError):  # another process was faster
+                    Path(got).rename(kept)
+        return kept
 
     # ------------------------------------------------------------ writing
 
     def prepare(self) -> None:
         """See that the registry can be written to, and make its tables where they are missing."""
-        with self._client():
+        with self._store.client():
             pass
 
     def register(
@@ -160,14 +154,14 @@ class Registry:
         str
             Number of the version; no alias names it yet.
         """
-        with self._client() as client:
+        with self._store.client() as client:
             experiment = self._experiment(client)
             run = client.create_run(experiment, run_name=record.name)
             run_id = run.info.run_id
             try:
-                _log(client, run_id, record)
+                log_run(client, run_id, record)
                 for candidate in record.candidates:
-                    _log_child(client, experiment, run_id, candidate)
+                    log_child(client, experiment, run_id, candidate)
                 client.log_artifacts(run_id, str(bundle), _BUNDLE)
                 for path in extras:
                     client.log_artifact(run_id, str(path))
@@ -186,14 +180,30 @@ class Registry:
             )
             return str(version.version)
 
-    def promote(self, number: str, reason: str) -> None:
-        """Make a version the champion; the one before stays known for `rollback`."""
+    def promote(self, number: str, reason: str, *, expected: str | None = None) -> None:
+        """Make a version the champion; the one before stays known for `rollback`.
+
+        Parameters
+        ----------
+        number : str
+        reason : str
+            Kept with the version.
+        expected : str, optional
+            The champion that it was compared with; where another has come meanwhile, nothing is
+            promoted.
+        """
         number = str(int(number)) if number.isdecimal() else number  # MLflow takes 01 for 1
         self.bundle(number)  # a version that cannot be fetched must not become champion
-        with self._client() as client:
+        with self._store.client() as client, self._store.lock():
             aliases = self._aliases(client)
             if aliases.get("champion") == number:
                 raise RegistryError(f"Version {number} is the champion already.")
+            if expected is not None and aliases.get("champion") != expected:
+                raise RegistryError(
+                    f"Version {number} was compared with version {expected}, but version "
+                    f"{aliases.get('champion')} became champion meanwhile. Nothing was promoted; "
+                    f"train again, or: clv models promote {number}"
+                )
             former = self._former(client)
             if "champion" in aliases:
                 former.append(aliases["champion"])
@@ -202,9 +212,17 @@ class Registry:
 
     def challenge(self, number: str, reason: str) -> None:
         """Make a version the challenger."""
-        with self._client() as client:
+        with self._store.client() as client:
             client.set_registered_model_alias(self.name, "challenger", number)
             client.set_model_version_tag(self.name, number, "reason", reason)
+
+    def champion_before(self) -> str | None:
+        """The version that a rollback returns to, or None."""
+        if self._store.is_new:
+            return None
+        with self._store.client() as client:
+            former = self._former(client)
+        return former[-1] if former else None
 
     def rollback(self) -> str:
         """Return to the champion before, and say which it is.
@@ -215,7 +233,7 @@ class Registry:
             Where there was none.
         """
         left = self.champion()
-        with self._client() as client:
+        with self._store.client() as client, self._store.lock():
             former = self._former(client)
             if not former:
                 raise RegistryError("There is no champion before this one to return to.")
@@ -251,95 +269,26 @@ class Registry:
             raise
 
     def _experiment(self, client: MlflowClient) -> str:
-        found = client.get_experiment_by_name(self.name)
+        """Where runs are logged: one experiment, and one for each place the folder was moved to.
+
+        A server has a place of its own for artefacts; for a bare database it is our folder, and
+        that of an experiment cannot be changed.
+        """
+        place = None if self._store.is_server else self._artifacts.as_uri()
+        name = self.name
+        found = client.get_experiment_by_name(name)
+        if found and place not in (None, found.artifact_location):
+            name = f"{self.name} in {self._folder}"
+            found = client.get_experiment_by_name(name)
         if found:
             return str(found.experiment_id)
-        # A server has a place of its own for artefacts; a bare database has not.
-        folder = None if self._is_server() else (self._folder / "artifacts").as_uri()
-        return str(client.create_experiment(self.name, artifact_location=folder))
-
-    def _is_server(self) -> bool:
-        return self.uri.startswith(("http://", "https://", "databricks"))
-
-    def _is_new(self) -> bool:
-        """No database file yet: reading must not create one (MLflow would, in 2 seconds)."""
-        if not self.uri.startswith("sqlite:"):
-            return False
-        file = database_url(self.uri).database
-        return file is not None and not Path(file).exists()
+        return str(client.create_experiment(name, artifact_location=place))
 
     def _no_such(self, number: str) -> RegistryError:
         return RegistryError(
             f"There is no version '{number}' of '{self.name}'. See those there are: clv models list"
         )
 
-    def _open(self) -> None:
-        """See that the registry answers, and let MLflow make its tables where they are missing.
-
-        We connect before MLflow does, which tries for 100 s to reach a database that is away. It
-        makes the tables at the first call, without a lock: two processes that meet there both fail.
-        """
-        lock = nullcontext() if self._is_server() else FileLock(self._folder / ".registry.lock")
-        with lock:
-            if not self._is_server():
-                url = database_url(self.uri)
-                patience = {"connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
-                create_engine(url, poolclass=NullPool, connect_args=patience).connect().close()
-            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-            client.search_experiments(max_results=1)
-            client.search_registered_models(max_results=1)
-        self._opened = True
-
-    @contextmanager
-    def _client(self) -> Iterator[MlflowClient]:
-        if not self._is_server():
-            self._folder.mkdir(parents=True, exist_ok=True)
-        try:
-            if not self._opened:
-                self._open()
-            yield MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        except (MlflowException, SQLAlchemyError, OSError, ImportError, DataError) as error:
-            where = self._shown()
-            # MLflow repeats the URI in its messages, password and all.
-            cause = str(error).strip().splitlines()[0].replace(self.uri.rstrip("/"), where)
-            raise RegistryError(
-                f"The model registry at {where} cannot be used: {cause.rstrip('.')}. "
-                "Check MLFLOW_TRACKING_URI and that the registry is up."
-            ) from error
-
-    def _shown(self) -> str:
-        """The URI without its password."""
-        try:
-            return shown(database_url(self.uri))
-        except DataError:
-            return "the address in MLFLOW_TRACKING_URI"
-
-
-def _version(version: ModelVersion, aliases: Mapping[str, str]) -> Version:
-    tags = dict(version.tags)
-    return Version(
-        number=str(version.version),
-        model=tags.pop("model", ""),
-        aliases=tuple(alias for alias, number in aliases.items() if number == str(version.version)),
-        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
-        reason=tags.pop("reason", ""),
-        tags=tags,
-    )
-
 
 def _is_missing(error: MlflowException) -> bool:
     return error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
-
-
-def _log_child(client: MlflowClient, experiment: str, parent: str, record: RunRecord) -> None:
-    child = client.create_run(experiment, run_name=record.name, tags={"mlflow.parentRunId": parent})
-    _log(client, child.info.run_id, record)
-    client.set_terminated(child.info.run_id)
-
-
-def _log(client: MlflowClient, run_id: str, record: RunRecord) -> None:
-    client.log_batch(
-        run_id,
-        metrics=[Metric(name, value, 0, 0) for name, value in record.metrics.items()],
-        params=[Param(name, str(value)) for name, value in record.parameters.items()],
-    )

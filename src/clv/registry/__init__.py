@@ -1,0 +1,11 @@
+"""Versions of the model and which of them serves: a thin adapter on MLflow, and its only user.
+
+Two aliases name versions: `champion` serves, `challenger` waits. The champions that came before
+are kept in a tag of the registered model, so that a rollback knows where to go; why a version
+stands where it does is a tag of that version.
+"""
+
+from clv.registry.records import RunRecord, Version
+from clv.registry.registry import Alias, Registry, open_registry
+
+__all__ = ["Alias", "Registry", "RunRecord", "Version", "open_registry"]
