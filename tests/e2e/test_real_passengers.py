@@ -8,7 +8,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.base import clone
+
+from clv.bundle import Predictor
+from clv.data.checks import History, read_history
+from clv.data.sources import open_source
+from clv.metrics import bias, normalised_gini, squared_errors
+from clv.models.candidates import PUBLISHED, candidates
+from clv.registry import open_registry
+from clv.schema import Floats, Window
+from clv.settings import Settings
+from clv.training.progress import Silent
+from clv.training.repeats import LEVELS, Repeats, repeat
+from clv.training.search import out_of_fold
 
 SHARED = Path(os.environ.get("CLV_SHARED", Path(__file__).parents[2].parent / "shared"))
 PASSENGERS = SHARED / "data" / "passengers.sqlite"
@@ -109,3 +123,102 @@ def test_validation_calibrates_by_decile_and_says_that_these_rows_were_learnt_fr
     for row in validation["deciles"]:
         assert row["predicted"] == pytest.approx(row["actual"], rel=0.06)
     assert (home / "validation.html").exists()
+
+
+# ---------------------------------------------------------------- how sure it is
+
+
+@pytest.fixture(scope="module")
+def passengers() -> History:
+    with open_source(PASSENGERS) as source:
+        return read_history(source, Window())
+
+
+def recipe_of(training: tuple[dict[str, Any], str], model: str) -> Any:
+    """The candidate with the parameters that the search found."""
+    candidate = next(one for one in candidates(42) if one.name == model)
+    return clone(candidate.estimator).set_params(**line(training, model)["best_params"])
+
+
+@pytest.fixture(scope="module")
+def repeats(training: tuple[dict[str, Any], str], passengers: History) -> Repeats:
+    recipe = recipe_of(training, training[0]["champion"])
+    return repeat(passengers, recipe, seed=42, progress=Silent())
+
+
+def test_intervals_cover_what_they_promise_over_five_random_splits(repeats: Repeats) -> None:
+    assert (repeats.times, len(repeats.bins)) == (5, 10)
+    weights = np.array([part.customers for part in repeats.bins])
+    for position, level in enumerate(LEVELS):
+        promised = np.array(
+            [max(level, part.never) if part.is_point(level) else level for part in repeats.bins]
+        )
+        covered = np.array([part.covered[position] for part in repeats.bins])
+        assert covered == pytest.approx(promised, abs=0.04)
+        assert repeats.covered[position] == pytest.approx(
+            float(np.average(promised, weights=weights)), abs=0.02
+        )
+    # At 90% no bin is a point: there the promise is the level itself.
+    assert not any(part.is_point(0.9) for part in repeats.bins)
+    assert repeats.covered[LEVELS.index(0.9)] == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_probability_of_return_is_calibrated_over_five_random_splits(
+    repeats: Repeats,
+) -> None:
+    assert repeats.brier < 0.157
+    assert repeats.brier_of_share > 0.163
+    for predicted, actual in repeats.reliability:
+        assert predicted == pytest.approx(actual, abs=0.02)
+
+
+def test_the_champion_beats_the_published_forest_in_three_times_five_folds(
+    training: tuple[dict[str, Any], str], passengers: History
+) -> None:
+    """Paired: the same folds for both, three times over; resampled by passenger."""
+    X, y, spent = passengers.activity.matrix(), passengers.outcome, passengers.activity.monetary
+    recipes = {
+        "champion": recipe_of(training, training[0]["champion"]),
+        "published": recipe_of(training, PUBLISHED).set_params(n_jobs=2),
+    }
+    unseen = {
+        name: [out_of_fold(recipe, X, y, seed=seed) for seed in range(3)]
+        for name, recipe in recipes.items()
+    }
+    errors = {
+        name: np.mean([squared_errors(y, one) for one in found], axis=0)
+        for name, found in unseen.items()
+    }
+    ratio, low, high = _ratio(errors["champion"], errors["published"])
+    assert ratio <= 0.978
+    assert high < 1, (low, high)
+    gini = {
+        name: np.mean([normalised_gini(passengers.increment, one - spent) for one in found])
+        for name, found in unseen.items()
+    }
+    assert gini["champion"] >= 0.50
+    assert gini["champion"] > gini["published"] + 0.01
+    assert np.mean([bias(y, one) for one in unseen["champion"]]) == pytest.approx(0, abs=0.005)
+
+
+def _ratio(errors: Floats, other: Floats) -> tuple[float, float, float]:
+    rng = np.random.default_rng(42)
+    rows = (rng.integers(0, len(errors), len(errors)) for _ in range(1_000))
+    ratios = [errors[some].mean() / other[some].mean() for some in rows]
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return float(errors.mean() / other.mean()), float(low), float(high)
+
+
+def test_what_is_said_of_typical_passengers_makes_sense_to_a_person(
+    training: tuple[dict[str, Any], str], home: Path
+) -> None:
+    predictor = Predictor.load(open_registry(Settings(home=home)).bundle("1"))
+    once, keen = predictor.predict_one(1, 1, 8.5), predictor.predict_one(7, 4, 80)
+    assert once.p_return < 0.2
+    assert keen.p_return > 0.6
+    assert once.score_bin < 4
+    assert keen.score_bin == 10
+    assert (once.low, once.in_support, keen.in_support) == (8.5, True, True)
+    assert once.high < 40
+    assert keen.high > 300
+    assert not predictor.predict_one(7, 60, 3_000).in_support
