@@ -37,7 +37,8 @@ def _command(command: Any, name: str) -> Iterator[str]:
     for parameter in command.params:
         if parameter.name == "help":
             continue
-        names = parameter.opts if parameter.opts[0].startswith("-") else [parameter.metavar]
+        is_option = parameter.opts[0].startswith("-")
+        names = parameter.opts if is_option else [parameter.metavar or parameter.name.upper()]
         annotation = parameter.type_descriptor.annotation
         choices = get_args(annotation) if get_origin(annotation) is Literal else ()
         shown = ", ".join(f"`{option}`" for option in names)
@@ -95,14 +96,28 @@ def _fields(title: str, schema: dict[str, Any]) -> Iterator[str]:
     yield f"{title}:\n"
     yield "| field | type | |\n|---|---|---|"
     for name, field in schema["properties"].items():
-        kind = field.get("type", "object")
-        if kind == "array":
-            kind = f"array of {field['items'].get('$ref', '').rsplit('/')[-1]}"
-        low, high = field.get("minimum"), field.get("maximum")
-        bounds = [f"{low:,.0f} to {high:,.0f}"] if high is not None else []
-        described = "; ".join(part for part in (field.get("description", ""), *bounds) if part)
-        yield f"| `{name}` | {kind} | {described} |"
+        parts = (field.get("description", ""), _range(field, "minimum", "maximum"))
+        described = "; ".join(part for part in parts if part)
+        yield f"| `{name}` | {_kind(field)} | {described} |"
     yield ""
+
+
+def _kind(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_kind(one) for one in field["anyOf"])
+    if "$ref" in field:
+        return str(field["$ref"]).rsplit("/", maxsplit=1)[-1]
+    if field["type"] == "array":
+        size = _range(field, "minItems", "maxItems")
+        return f"array of {size + ' ' if size else ''}{_kind(field['items'])}"
+    return str(field["type"])
+
+
+def _range(field: dict[str, Any], least: str, most: str) -> str:
+    if most not in field:
+        return ""
+    low, high = (f"{field[name]:,.12g}" for name in (least, most))
+    return f"{low} to {high}"
 
 
 def main() -> int:

@@ -41,7 +41,7 @@ def test_customers_alike_are_counted_together_and_others_apart() -> None:
 def test_it_says_what_customers_like_this_one_have_in_common() -> None:
     around = surroundings([(7, 4, 80.0)] * 30 + [(1, 1, 10.0)] * 5)
     assert around.describe(7, 4, 80) == "last ride on day 7, 4 to 5 rides, 80.00 to 160.00 spent"
-    assert around.describe(1, 1, 10) == "last ride on day 1, 1 rides, 10.00 to 20.00 spent"
+    assert around.describe(1, 1, 10) == "last ride on day 1, 1 ride, 10.00 to 20.00 spent"
     assert around.describe(0, 0, 0) == "last ride on day 0, 0 rides, 0.00 to 10.00 spent"
     assert around.describe(7, 9, 900) == "last ride on day 7, 6 or more rides, 160.00 or more spent"
     assert around.describe(7, 2, 50).startswith("last ride on day 7, 2 rides")

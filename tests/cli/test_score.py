@@ -9,6 +9,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+from clv.bundle import DEFAULT_LEVEL, MAX_LEVEL, MIN_LEVEL
+
 
 @pytest.fixture(name="clv")
 def _clv(clv_in, trained_home, tmp_path):
@@ -38,11 +40,25 @@ def test_score_writes_a_row_for_each_row_and_says_what_it_came_to(
 ):
     finished = clv("score", activity_file, "--output", tmp_path / name)
     assert (finished.code, finished.err) == (0, "")
-    first, second = finished.out.splitlines()
+    first, second, third = finished.out.splitlines()
     assert first.startswith(f"4,000 rows to {tmp_path / name} with version 1 in ")
-    assert second.startswith("Expected spend by day 30: ")
     read = pyarrow.csv.read_csv if name.endswith("csv") else pyarrow.parquet.read_table
-    assert read(tmp_path / name)["id"].to_pylist() == list(range(1, 4_001))
+    table = read(tmp_path / name)
+    rare = table["in_support"].to_pylist().count(False)
+    assert second == f"Out of support: {rare:,} (fewer than 20 training customers were like them)"
+    assert third.startswith("Expected spend by day 30: ")
+    assert table["id"].to_pylist() == list(range(1, 4_001))
+    assert table.column_names == [
+        "id",
+        "monetary_30",
+        "expected_increment",
+        "p_return",
+        "low",
+        "high",
+        "score_bin",
+        "in_support",
+        "model_version",
+    ]
 
 
 def test_score_answers_machines_in_json_and_nothing_else(clv, activity_file, tmp_path, predictor):
@@ -53,7 +69,9 @@ def test_score_answers_machines_in_json_and_nothing_else(clv, activity_file, tmp
     assert answer.keys() == {"output", "model_version", "scored"}
     assert (answer["output"], answer["model_version"]) == (str(output), "1")
     assert (answer["scored"]["rows"], answer["scored"]["blank"]) == (4_000, 0)
-    money = sum(pyarrow.parquet.read_table(output)["monetary_30"].to_pylist())
+    table = pyarrow.parquet.read_table(output)
+    assert answer["scored"]["out_of_support"] == table["in_support"].to_pylist().count(False) > 0
+    money = sum(table["monetary_30"].to_pylist())
     assert answer["scored"]["expected_spend"] == pytest.approx(money, rel=1e-4)
 
 
@@ -70,7 +88,38 @@ def test_score_may_leave_such_rows_blank_and_says_how_many(clv, dirty, tmp_path)
     finished = clv("score", dirty, "--output", tmp_path / "out.csv", "--on-invalid", "blank")
     assert finished.code == 0
     assert "1 of them could not be scored and have no prediction" in finished.out
-    assert (tmp_path / "out.csv").read_text().splitlines()[3] == '3,,,"1"'
+    assert (tmp_path / "out.csv").read_text().splitlines()[3] == '3,,,,,,,,"1"'
+
+
+def test_score_gives_intervals_of_the_level_that_is_asked_for(
+    clv, activity_file, history, tmp_path, predictor
+):
+    output = tmp_path / "scored.parquet"
+    for options, level in (([], DEFAULT_LEVEL), (["--level", "0.6"], 0.6)):
+        assert clv("score", activity_file, "--output", output, *options).code == 0
+        said = [
+            predictor.predict_one(*activity, level=level).in_cents()
+            for activity in history.activity[:200].matrix()
+        ]
+        found = pyarrow.parquet.read_table(output).slice(0, 200)
+        assert found["low"].to_pylist() == [one.low for one in said]
+        assert found["high"].to_pylist() == [one.high for one in said]
+
+
+@pytest.mark.parametrize("level", [MIN_LEVEL, MAX_LEVEL])
+def test_score_takes_the_lowest_and_the_highest_level(level, clv, activity_file, tmp_path):
+    finished = clv("score", activity_file, "--output", tmp_path / "o.csv", "--level", level)
+    assert finished.code == 0
+
+
+@pytest.mark.parametrize("level", ["0.4999", "0.9901", "90", "-1", "nan", "most"])
+def test_score_refuses_a_level_out_of_range_and_names_the_option(
+    level, clv, activity_file, tmp_path
+):
+    refused = clv("score", activity_file, "--output", tmp_path / "o.csv", "--level", level)
+    assert refused.code == 2
+    assert "--level" in refused.err
+    assert not (tmp_path / "o.csv").exists()
 
 
 def test_score_takes_a_version_by_its_number(clv, activity_file, tmp_path):
@@ -120,6 +169,14 @@ def test_what_cannot_be_scored_or_written_is_told_in_a_line(
     assert refused.code == 1
     assert says in refused.complaint
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == []
+
+
+def test_score_refuses_to_write_over_its_own_input(clv, dirty):
+    before = dirty.read_bytes()
+    refused = clv("score", dirty, "--output", dirty)
+    assert refused.code == 2
+    assert f"The output '{dirty}' is the input '{dirty}' itself" in refused.complaint
+    assert dirty.read_bytes() == before
 
 
 def test_score_tells_an_empty_input(clv, activity_file, tmp_path):

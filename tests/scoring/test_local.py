@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,14 +20,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clv.bundle import Predictor, to_cents
+from clv.bundle import Predictions, Predictor
 from clv.data.sources import BATCH_ROWS, open_source
-from clv.errors import DataError, OutputError
-from clv.schema import Activity
+from clv.errors import DataError, OutputError, UsageError
+from clv.schema import DEFAULT_TABLE, Activity
 from clv.scoring import Scored, score
 from support.rights import without_rights
 
 COLUMNS = ["id", "recency_7", "frequency_7", "monetary_value_7"]
+PREDICTED = {
+    "monetary_30": pa.float64(),
+    "expected_increment": pa.float64(),
+    "p_return": pa.float64(),
+    "low": pa.float64(),
+    "high": pa.float64(),
+    "score_bin": pa.int16(),
+    "in_support": pa.bool_(),
+}
 KINDS = ("out.csv", "out.parquet")
 
 
@@ -37,6 +47,7 @@ class InMemorySource:
     table: pa.Table
     batch_rows: int = 100
     name: str = "memory"
+    file: Path | None = None
     read: list[int] = field(default_factory=list)
 
     @property
@@ -85,7 +96,9 @@ def read(path: Path) -> pa.Table:
         return pyarrow.parquet.read_table(path)
     return pyarrow.csv.read_csv(
         path,
-        convert_options=pyarrow.csv.ConvertOptions(column_types={"model_version": pa.string()}),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={**PREDICTED, "model_version": pa.string()}
+        ),
     )
 
 
@@ -93,15 +106,24 @@ def activity_of(table: pa.Table) -> Activity:
     return Activity.of(*(table[name].to_numpy() for name in COLUMNS[1:]))
 
 
-def assert_scored(path: Path, table: pa.Table, predictor: Predictor) -> None:
+def answers(predictions: Predictions) -> dict[str, list[Any]]:
+    """What is to be written of them, by column."""
+    said = predictions.in_cents()
+    attributes = ["monetary", *list(PREDICTED)[1:]]
+    return {
+        column: getattr(said, attribute).tolist()
+        for column, attribute in zip(PREDICTED, attributes, strict=True)
+    }
+
+
+def assert_scored(path: Path, table: pa.Table, predictor: Predictor, **options: float) -> None:
     """Every row once, in its order, with the predictor's own answer to the cent."""
-    expected, found = predictor.predict(activity_of(table)), read(path)
-    assert found.column_names == ["id", "monetary_30", "expected_increment", "model_version"]
+    found = read(path)
+    assert found.column_names == ["id", *PREDICTED, "model_version"]
     assert found["id"].to_pylist() == table["id"].to_pylist()
-    assert found["monetary_30"].to_pylist() == to_cents(expected.monetary).tolist()
-    assert found["expected_increment"].to_pylist() == (
-        to_cents(expected.expected_increment).tolist()
-    )
+    said = answers(predictor.predict(activity_of(table), **options))
+    for name, expected in said.items():
+        assert found[name].to_pylist() == expected, name
     assert set(found["model_version"].to_pylist()) == {predictor.version}
 
 
@@ -203,20 +225,56 @@ def test_ids_of_text_that_look_like_numbers_stay_text(predictor, tmp_path):
     ]
 
 
-def test_money_in_a_csv_file_has_at_most_two_decimals(predictor, tmp_path):
+def test_money_in_a_csv_file_has_at_most_two_decimals_and_a_probability_four(predictor, tmp_path):
     score(InMemorySource(SIX), predictor, tmp_path / "out.csv")
     for line in (tmp_path / "out.csv").read_text().splitlines()[1:]:
-        for cell in line.split(",")[1:3]:
+        _, monetary, increment, p_return, low, high, score_bin, in_support, _ = line.split(",")
+        for cell in (monetary, increment, low, high):
             assert len(cell.partition(".")[2]) <= 2
+        assert len(p_return.partition(".")[2]) <= 4
+        assert score_bin.isdigit()
+        assert in_support in ("true", "false")
+
+
+def test_a_parquet_file_says_what_kind_each_column_is(predictor, tmp_path):
+    score(InMemorySource(SIX), predictor, tmp_path / "out.parquet")
+    schema = pyarrow.parquet.read_schema(tmp_path / "out.parquet")
+    assert {name: schema.field(name).type for name in PREDICTED} == PREDICTED
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.99])
+def test_intervals_are_of_the_level_that_is_asked_for(level, predictor, output):
+    score(InMemorySource(SIX, 4), predictor, output, level=level)
+    assert_scored(output, SIX, predictor, level=level)
+
+
+@pytest.mark.parametrize("level", [0.49, 0.991, 0, 1, 90, float("nan")])
+def test_a_level_out_of_range_is_refused_and_nothing_is_written(level, predictor, output, tmp_path):
+    output.write_text("what was there before")
+    with pytest.raises(DataError, match=r"level=.*: expected a number from 0\.5 to 0\.99"):
+        score(InMemorySource(SIX), predictor, output, level=level)
+    untouched(tmp_path, output)
+
+
+def test_no_interval_is_negative_or_ends_before_it_begins(predictor, activity_file, output):
+    with open_source(activity_file) as source:
+        score(source, predictor, output)
+    found = {name: np.array(read(output)[name].to_pylist()) for name in PREDICTED}
+    assert (found["low"] >= 0).all()
+    assert (found["high"] >= found["low"]).all()
+    assert ((found["p_return"] > 0) & (found["p_return"] < 1)).all()
+    assert found["score_bin"].min() == 1
 
 
 def test_what_it_came_to_is_the_sum_of_the_predictions(predictor, output):
     steps: list[int] = []
     scored = score(InMemorySource(SIX, 4), predictor, output, on_rows=steps.append)
     expected = predictor.predict(activity_of(SIX))
+    assert 0 < (~expected.in_support).sum() < 6
     assert scored == Scored(
         6,
         0,
+        (~expected.in_support).sum(),
         pytest.approx(expected.monetary.sum()),
         pytest.approx(expected.expected_increment.sum()),
     )
@@ -229,14 +287,45 @@ def test_the_folder_of_the_output_is_made(predictor, tmp_path):
     assert_scored(path, SIX, predictor)
 
 
-@pytest.mark.parametrize("name", ["same.csv", "same.parquet"])
-def test_the_output_may_take_the_place_of_the_input(name, predictor, tmp_path):
-    path = tmp_path / name
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("way", ["the same name", "another way to it", "a link to it"])
+def test_predictions_never_take_the_place_of_their_input(name, way, predictor, tmp_path):
+    path, output = tmp_path / name, tmp_path / f"other-{name}"
     write = pyarrow.csv.write_csv if path.suffix == ".csv" else pyarrow.parquet.write_table
     write(SIX, path)
-    with open_source(path) as source:
-        score(source, predictor, path)
-    assert_scored(path, SIX, predictor)
+    before = path.read_bytes()
+    if way == "a link to it":
+        output.symlink_to(path)
+    else:
+        output = path if way == "the same name" else tmp_path / ".." / tmp_path.name / name
+    with open_source(path) as source, pytest.raises(UsageError) as refused:
+        score(source, predictor, output)
+    assert f"The output '{output}' is the input '{path}' itself" in str(refused.value)
+    assert path.read_bytes() == before
+
+
+def test_they_may_take_that_of_a_copy(predictor, tmp_path):
+    for name in ("given.csv", "copy.csv"):
+        pyarrow.csv.write_csv(SIX, tmp_path / name)
+    with open_source(tmp_path / "given.csv") as source:
+        score(source, predictor, tmp_path / "copy.csv")
+    assert_scored(tmp_path / "copy.csv", SIX, predictor)
+
+
+@pytest.mark.parametrize("location", ["sqlite:///{}", "{}"])
+def test_nor_that_of_a_database_whatever_it_is_called(location, predictor, tmp_path):
+    path = tmp_path / "crm.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute(f"CREATE TABLE {DEFAULT_TABLE} ({', '.join(COLUMNS)})")
+    connection.execute(f"INSERT INTO {DEFAULT_TABLE} VALUES (1, 1, 1, 8.5)")
+    connection.commit()
+    connection.close()
+    (tmp_path / "out.csv").symlink_to(path)
+    before = path.read_bytes()
+    given = location.format(path)
+    with open_source(given) as source, pytest.raises(UsageError, match=f"the input '{given}'"):
+        score(source, predictor, tmp_path / "out.csv")
+    assert path.read_bytes() == before
 
 
 # ---------------------------------------------------------------- rows that cannot be scored
@@ -293,13 +382,11 @@ def test_blank_leaves_exactly_these_rows_without_a_prediction(predictor, output)
     found = read(output)
     assert found["id"].to_pylist() == [1, 2, 3, 4, 5, 6]
     expected = predictor.predict(activity_of(SIX)[usable])
-    for name, values in (
-        ("monetary_30", expected.monetary),
-        ("expected_increment", expected.expected_increment),
-    ):
+    for name, values in answers(expected).items():
         column = np.array(found[name].to_pylist(), dtype=object)
         assert all(value is None for value in column[~usable])
-        assert column[usable].tolist() == to_cents(values).tolist()
+        assert column[usable].tolist() == values
+    assert scored.out_of_support == (~expected.in_support).sum()
     assert scored.expected_spend == pytest.approx(expected.monetary.sum())
     assert set(found["model_version"].to_pylist()) == {predictor.version}
 
@@ -307,8 +394,8 @@ def test_blank_leaves_exactly_these_rows_without_a_prediction(predictor, output)
 def test_blank_without_a_single_usable_row_is_all_blank(predictor, output):
     table = with_values("recency_7", dict.fromkeys(range(6), 8))
     scored = score(InMemorySource(table), predictor, output, on_invalid="blank")
-    assert scored == Scored(6, 6, 0.0, 0.0)
-    assert read(output)["monetary_30"].null_count == 6
+    assert scored == Scored(6, 6, 0, 0.0, 0.0)
+    assert [read(output)[name].null_count for name in PREDICTED] == [6] * 7
 
 
 def test_ids_that_turn_from_numbers_to_text_are_refused_whatever_the_kind(
@@ -376,6 +463,20 @@ def test_a_source_that_breaks_off_leaves_what_was_there(predictor, output, tmp_p
     output.write_text("what was there before")
     with pytest.raises(DataError, match=r"The server went away\."):
         score(Breaking(SIX), predictor, output)
+    untouched(tmp_path, output)
+
+
+@pytest.mark.parametrize("error", [pa.ArrowInvalid("odd bytes"), OSError(errno.EIO, "gone")])
+def test_what_fails_while_reading_is_not_blamed_on_the_output(error, predictor, output, tmp_path):
+    class Breaking(InMemorySource):
+        def batches(self, columns: Sequence[str], *_: object) -> Iterator[pa.RecordBatch]:
+            yield from list(super().batches(columns, 2))[:2]
+            raise error
+
+    output.write_text("what was there before")
+    with pytest.raises(type(error)) as raised:
+        score(Breaking(SIX), predictor, output)
+    assert raised.value is error
     untouched(tmp_path, output)
 
 

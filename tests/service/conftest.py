@@ -10,9 +10,13 @@ from support.server import Server, serving
 
 
 @pytest.fixture(scope="session")
-def server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    database = tmp_path_factory.mktemp("tracking") / "tracking.sqlite"
-    with serving(trained_home, database_url=f"sqlite:///{database}") as running:
+def tracking_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tracking") / "tracking.sqlite"
+
+
+@pytest.fixture(scope="session")
+def server(trained_home: Path, tracking_file: Path) -> Iterator[Server]:
+    with serving(trained_home, database_url=f"sqlite:///{tracking_file}") as running:
         yield running
 
 

@@ -29,6 +29,13 @@ BAD_BODIES = {
     "money without rides": '{"id":1,"recency_7":0,"frequency_7":0,"monetary_7":5}',
     "recency without rides": '{"id":1,"recency_7":3,"frequency_7":0,"monetary_7":0}',
     "rides without recency": '{"id":1,"recency_7":0,"frequency_7":2,"monetary_7":9}',
+    "a level below a half": GOOD.replace("}", ', "level": 0.49}'),
+    "a level above 0.99": GOOD.replace("}", ', "level": 0.991}'),
+    "a level in percent": GOOD.replace("}", ', "level": 90}'),
+    "a level in quotes": GOOD.replace("}", ', "level": "0.9"}'),
+    "a level that is a boolean": GOOD.replace("}", ', "level": true}'),
+    "a level that is null": GOOD.replace("}", ', "level": null}'),
+    "a level that is NaN": GOOD.replace("}", ', "level": NaN}'),
     "no JSON": "{",
     "nothing": "",
     "no object": "[]",
@@ -113,6 +120,49 @@ def test_one_bad_passenger_fails_the_whole_batch_and_is_named(client: httpx.Clie
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "body.passengers.1.recency_7"
     assert client.get("/api/requests/1").json()["count"] == 0
+
+
+@pytest.mark.parametrize("level", [0.49, 0.991, 0, 90, "0.9", True, None, [0.9]])
+def test_a_level_out_of_range_is_named_whether_for_one_or_for_many(
+    client: httpx.Client, level: object
+) -> None:
+    good = {"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    for path, body in (("/api/predict", good), ("/api/predict/batch", {"passengers": [good]})):
+        answer = client.post(path, json={**body, "level": level})
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert (error["field"], error["value"]) == ("body.level", repr(level))
+    assert client.get("/api/requests/1").json()["count"] == 0
+
+
+def test_a_level_in_a_row_of_a_batch_is_refused_rather_than_ignored(client: httpx.Client) -> None:
+    good = {"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    answer = client.post(
+        "/api/predict/batch", json={"passengers": [good, good | {"level": 0.8}], "level": 0.8}
+    )
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error == {
+        "field": "body.passengers.1.level",
+        "value": "0.8",
+        "message": "a batch has one level for all; put it beside 'passengers'",
+    }
+    assert client.get("/api/requests/1").json()["count"] == 0
+
+
+@pytest.mark.parametrize("passengers", [None, 1, "level", {"level": 1}, [1, "level", ["level"]]])
+def test_passengers_that_are_no_list_of_objects_are_a_problem(
+    client: httpx.Client, passengers: object
+) -> None:
+    answer = client.post("/api/predict/batch", json={"passengers": passengers})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"].startswith("body.passengers")
+
+
+def test_fields_that_nobody_knows_are_ignored(client: httpx.Client) -> None:
+    good = {"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5, "city": "Accra"}
+    assert client.post("/api/predict", json=good).status_code == 200
+    assert client.post("/api/predict/batch", json={"passengers": [good]}).status_code == 200
 
 
 def test_an_empty_batch_and_one_too_large_are_refused(client: httpx.Client) -> None:

@@ -141,6 +141,6 @@ def test_where_the_only_model_was_refused_the_error_says_so_and_no_path(
     champion = Champion(fake, poll_interval_s=1)  # type: ignore[arg-type]
     fake.named = "2"
     champion.refresh()
-    with pytest.raises(NotTrainedError, match="Version 2 is champion but cannot be loaded") as said:
+    with pytest.raises(NotTrainedError, match="Version 2 was refused: it cannot be loaded") as said:
         champion.current()
     assert str(fake.bundles["2"]) not in str(said.value)

@@ -27,11 +27,22 @@ def test_a_passenger_gets_a_prediction(client: httpx.Client) -> None:
 
 def test_a_prediction_has_the_agreed_fields(client: httpx.Client) -> None:
     body = ask(client).json()
-    assert set(body) == {"id", "monetary_30", "expected_increment", "model_version"}
+    assert set(body) == {
+        "id",
+        "monetary_30",
+        "expected_increment",
+        "p_return",
+        "interval",
+        "score_bin",
+        "in_support",
+        "support_note",
+        "model_version",
+    }
     assert body["id"] == 1234
     assert body["model_version"] == "1"
     assert body["monetary_30"] == pytest.approx(8.5 + body["expected_increment"], abs=0.011)
     assert round(body["monetary_30"], 2) == body["monetary_30"]
+    assert set(body["interval"]) == {"level", "low", "high"}
 
 
 def test_a_passenger_who_has_not_ridden_yet_is_valid(client: httpx.Client) -> None:

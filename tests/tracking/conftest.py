@@ -77,6 +77,12 @@ def a_row() -> Callable[..., TrackedRequest]:
             "monetary": 8.5,
             "predicted": 14.28,
             "expected_increment": 5.78,
+            "p_return": 0.1593,
+            "level": 0.9,
+            "low": 8.5,
+            "high": 26.11,
+            "score_bin": 2,
+            "in_support": True,
             "model_version": "3",
             "requested_at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
         }

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from clv.tracking import TrackedRequest, open_request_log
 
 moment = datetime(2026, 1, 1, tzinfo=UTC)
+SAID = 1, 1, 8.5, 14.28, 5.78, 0.1593, 0.9, 8.5, 26.11, 2, True
 
 
 async def client(log, numbers):
     for number in numbers:
-        await log.append([TrackedRequest(number, 1, 1, 8.5, 14.28, 5.78, "3", moment)])
+        await log.append([TrackedRequest(number, *SAID, "3", moment)])
         print(number, flush=True)
 
 

@@ -100,6 +100,8 @@ def test_a_row_reads_back_as_it_was_answered(use: Callable[..., None], a_row: Ro
     rows = [
         a_row(2**63 - 1, recency=0, frequency=0, monetary=0.0, predicted=1e-300),
         a_row(-(2**63), recency=7, frequency=10_000, monetary=1e9, predicted=0.1 + 0.2),
+        a_row(1, p_return=0.0001, level=0.5, low=0.0, high=0.0, score_bin=1, in_support=False),
+        a_row(2, p_return=0.9999, level=0.99, low=0.1 + 0.2, high=1e9, score_bin=10),
         *(
             a_row(n, requested_at=datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=zone))
             for n, zone in enumerate(zones)
@@ -112,7 +114,8 @@ def test_a_row_reads_back_as_it_was_answered(use: Callable[..., None], a_row: Ro
         columns = [column for column in requests.c if column.name != "id"]
         with engine.connect() as connection:
             stored = connection.execute(select(*columns).order_by(requests.c.id)).all()
-        assert [TrackedRequest(*values) for values in stored] == rows
+        assert [TrackedRequest(**values._mapping) for values in stored] == rows
+        assert {type(values.in_support) for values in stored} == {bool}
         assert {values.requested_at.utcoffset() for values in stored} == {timedelta(0)}
 
     use(scenario)

@@ -1,5 +1,6 @@
 """The tables of today's database under yesterday's, today's and tomorrow's code."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,14 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from clv.errors import StoreError
-from clv.tracking import metadata, migrate, open_database, open_request_log, upgrade
+from clv.tracking import (
+    TrackedRequest,
+    metadata,
+    migrate,
+    open_database,
+    open_request_log,
+    upgrade,
+)
 from clv.tracking.migrate import downgrade
 from clv.tracking.tables import VERSION_TABLE
 
@@ -22,7 +30,7 @@ NEXT_RELEASE = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "next", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "next", "0002", None, None
 
 
 def upgrade():
@@ -42,7 +50,7 @@ BROKEN_RELEASE = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "broken", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "broken", "0002", None, None
 
 
 def upgrade():
@@ -73,7 +81,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         folder = tmp_path / "100% next"  # configparser would stumble over the sign
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(present, folder)
-        (folder / "versions" / "0002_next.py").write_text(script)
+        (folder / "versions" / "0003_next.py").write_text(script)
         monkeypatch.setattr(migrate, "SCRIPTS", folder if script else present)
 
     return install
@@ -113,13 +121,49 @@ def test_rows_survive_the_next_release_and_the_way_back(
     release(NEXT_RELEASE)
     upgrade(engine)
     assert read(engine, "SELECT DISTINCT channel FROM requests") == [("api",)]
-    downgrade(engine, "0001")
+    downgrade(engine, "0002")
     assert read(engine, "SELECT * FROM requests ORDER BY id") == before
 
     downgrade(engine, "base")
     assert inspect(engine).get_table_names() == [VERSION_TABLE]
     upgrade(engine)
     assert read(engine, "SELECT * FROM requests") == []
+
+
+def test_rows_of_the_first_release_are_kept_and_have_no_uncertainty(engine: Engine) -> None:
+    upgrade(engine)
+    downgrade(engine, "0001")
+    with engine.begin() as connection:
+        connection.execute(text(ROW), [{"id": n} for n in range(10)])
+    first = read(engine, "SELECT * FROM requests ORDER BY id")
+
+    upgrade(engine)
+    uncertainty = "p_return, level, low, high, score_bin, in_support"
+    assert read(engine, f"SELECT DISTINCT {uncertainty} FROM requests") == [(None,) * 6]
+    old = ", ".join(column["name"] for column in inspect(engine).get_columns("requests")[:9])
+    assert read(engine, f"SELECT {old} FROM requests ORDER BY id") == first
+
+
+def test_going_back_to_the_first_release_keeps_all_that_it_knows_of(
+    engine: Engine, database_url: str, a_row: Callable[..., TrackedRequest]
+) -> None:
+    async def answer(passengers: range) -> None:
+        log = open_request_log(database_url, 100)
+        await log.append([a_row(n) for n in passengers])
+        await log.close()
+
+    asyncio.run(answer(range(10)))
+    known = "id, passenger_id, recency, frequency, monetary, predicted, expected_increment"
+    before = read(engine, f"SELECT {known}, model_version FROM requests ORDER BY id")
+    downgrade(engine, "0001")
+    assert len(inspect(engine).get_columns("requests")) == 9
+    assert read(engine, f"SELECT {known}, model_version FROM requests ORDER BY id") == before
+    (index,) = inspect(engine).get_indexes("requests")
+    assert index["name"] == "ix_requests_passenger_id"
+
+    asyncio.run(answer(range(10, 12)))  # which upgrades again, and counts on
+    ids = read(engine, "SELECT id, passenger_id, p_return FROM requests ORDER BY id")
+    assert ids[8:] == [(9, 8, None), (10, 9, None), (11, 10, 0.1593), (12, 11, 0.1593)]
 
 
 def test_rebuilding_a_table_does_not_delete_what_points_to_it(

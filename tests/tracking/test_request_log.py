@@ -122,6 +122,12 @@ def test_a_closed_log_refuses_and_may_be_closed_again(open_log: Open, a_row: Row
         ("monetary", float("nan")),
         ("predicted", float("inf")),
         ("expected_increment", float("-inf")),
+        ("p_return", float("nan")),
+        ("level", float("nan")),
+        ("low", float("-inf")),
+        ("high", float("inf")),
+        ("score_bin", -1),
+        ("score_bin", 2**31),
         ("requested_at", datetime(2026, 1, 1)),  # noqa: DTZ001 -- the point of the test
     ],
 )
@@ -130,6 +136,11 @@ def test_a_row_that_some_database_would_refuse_cannot_be_made(
 ) -> None:
     with pytest.raises(ValueError, match=f"{name}=.*expected"):
         a_row(**{name: value})
+
+
+def test_amounts_that_are_infinite_both_ways_do_not_make_up_for_each_other(a_row: Row) -> None:
+    with pytest.raises(ValueError, match=r"low=-inf, high=inf; expected finite"):
+        a_row(low=float("-inf"), high=float("inf"))
 
 
 def test_a_row_keeps_any_time_zone_it_was_given(a_row: Row) -> None:

@@ -1,6 +1,6 @@
 """The one path for a prediction: API, batch, validation and training's checks go through here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ __all__ = ["Prediction", "Predictions", "Predictor", "complete", "to_cents"]
 
 # Graphs compute in float32; beyond this share of the value something else is wrong.
 _GOLDEN_TOLERANCE = 1e-4
+_P_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,18 @@ class Prediction:
     score_bin: int
     similar: int
     in_support: bool
+
+    def in_cents(self) -> "Prediction":
+        """As it leaves the house; the same as `Predictions.in_cents`."""
+        money = to_cents([self.monetary, self.expected_increment, self.low, self.high]).tolist()
+        return replace(
+            self,
+            monetary=money[0],
+            expected_increment=money[1],
+            p_return=float(np.round(self.p_return, _P_DIGITS)),
+            low=money[2],
+            high=money[3],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,17 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.monetary)
+
+    def in_cents(self) -> "Predictions":
+        """As they leave the house: money rounded to cents, probabilities to four digits."""
+        return replace(
+            self,
+            monetary=to_cents(self.monetary),
+            expected_increment=to_cents(self.expected_increment),
+            p_return=np.round(self.p_return, _P_DIGITS),
+            low=to_cents(self.low),
+            high=to_cents(self.high),
+        )
 
     def holds(self, outcome: Floats) -> Mask:
         """Whether each outcome lies in its interval, to a millionth; shape (n,)."""
@@ -176,8 +200,9 @@ class Predictor:
     def why_out_of_support(self, recency: float, frequency: float, monetary: float) -> str:
         """Say of a customer out of support what is rare about it."""
         found = self.surroundings.similar(np.array([[recency, frequency, monetary]]))[0]
+        were = "customer was" if found == 1 else "customers were"
         return (
-            f"{found} training customers were like this one "
+            f"{found} training {were} like this one "
             f"({self.surroundings.describe(recency, frequency, monetary)}); at least "
             f"{self.surroundings.support.needed} are needed for a prediction to rest on"
         )

@@ -106,7 +106,9 @@ class Surroundings:
         low, high = _bounds(self._edges[MONETARY], monetary)
         money = f"{low:,.2f} to {high:,.2f}" if high < np.inf else f"{low:,.2f} or more"
         last = min(days[1], self.support.observation_days + 1)
-        return f"last ride on day {_whole(days[0], last)}, {_whole(*rides)} rides, {money} spent"
+        counted = _whole(*rides)
+        noun = "ride" if counted == "1" else "rides"
+        return f"last ride on day {_whole(days[0], last)}, {counted} {noun}, {money} spent"
 
 
 def _bounds(edges: Floats, value: float) -> tuple[float, float]:

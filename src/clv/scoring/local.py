@@ -1,7 +1,7 @@
 """Score on this machine: stream a SOURCE through the `Predictor` to a file, whole or not at all."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from clv.bundle import Predictor, to_cents
+from clv.bundle import DEFAULT_LEVEL, Predictions, Predictor
 from clv.data.conform import ColumnNames, Conformed, conform, find_columns
 from clv.data.sources import Source
-from clv.errors import DataError, OutputError
+from clv.errors import DataError, OutputError, UsageError
 from clv.files import replacing
+from clv.schema import Mask
 
 __all__ = ["Scored", "score"]
 
@@ -24,10 +25,15 @@ OnInvalid = Literal["stop", "blank"]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a batch came to; `blank` rows had no usable activity and carry no prediction."""
+    """What a batch came to.
+
+    `blank` rows had no usable activity and carry no prediction; of those that carry one,
+    `out_of_support` are of customers like whom too few were learnt from.
+    """
 
     rows: int
     blank: int
+    out_of_support: int
     expected_spend: float
     expected_increment: float
 
@@ -37,20 +43,25 @@ def score(
     predictor: Predictor,
     output: Path,
     *,
+    level: float = DEFAULT_LEVEL,
     on_invalid: OnInvalid = "stop",
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Scored:
     """Write a prediction for each row of `source`, in its order.
 
-    The output has the columns `id`, `monetary_30` (by the model's horizon), `expected_increment`
-    and `model_version`; money is rounded to cents. It appears under its name when it is complete.
+    The output has the columns `id`, `monetary_30` (by the model's horizon), `expected_increment`,
+    `p_return`, `low`, `high`, `score_bin`, `in_support` and `model_version`, as `Predictions`
+    describes them; money is rounded to cents, the probability to four decimals. It appears under
+    its name when it is complete.
 
     Parameters
     ----------
     source : Source
     predictor : Predictor
     output : Path
-        `.csv` or `.parquet`; replaced where it exists.
+        `.csv` or `.parquet`; replaced where it exists, unless it is what is read.
+    level : float
+        Share of customers whose spend their interval holds, from 0.5 to 0.99.
     on_invalid : {'stop', 'blank'}
         What a row means that cannot be scored: an error, or a row without a prediction.
     on_rows : callable
@@ -59,50 +70,66 @@ def score(
     Raises
     ------
     DataError
-        Where a column is missing, there are no rows, or a row cannot be scored and `on_invalid` is
-        'stop'.
+        Where a column is missing, there are no rows, the level is out of range, or a row cannot be
+        scored and `on_invalid` is 'stop'.
     OutputError
         Where the output cannot be written.
+    UsageError
+        Where the output is the file that `source` reads.
     """
+    _require_other_file(source, output)
     window = predictor.window
     names = find_columns(source.name, source.columns, window, need_outcome=False)
     totals = np.zeros(2)
-    rows = blank = 0
+    rows = blank = out_of_support = 0
     with _writer(output) as write:
         for batch in source.batches(names.all()):
             conformed = conform(batch, names, window)
             usable = conformed.usable
             if on_invalid == "stop" and not usable.all():
                 raise _first_problem(source, names, conformed, rows)
-            table, sums = _scored(conformed, usable, predictor)
-            write(table)
-            totals += sums
+            predictions = predictor.predict(conformed.activity[usable], level=level)
+            write(_table(conformed, usable, predictions, predictor))
+            totals += predictions.monetary.sum(), predictions.expected_increment.sum()
+            out_of_support += int((~predictions.in_support).sum())
             rows += batch.num_rows
             blank += int((~usable).sum())
             on_rows(batch.num_rows)
         if rows == 0:
             raise DataError(f"'{source.name}' holds no rows, so there is nothing to score.")
-    return Scored(rows, blank, float(totals[0]), float(totals[1]))
+    return Scored(rows, blank, out_of_support, float(totals[0]), float(totals[1]))
 
 
-def _scored(
-    conformed: Conformed, usable: Any, predictor: Predictor
-) -> tuple[pa.Table, tuple[float, float]]:
-    predictions = predictor.predict(conformed.activity[usable])
+def _require_other_file(source: Source, output: Path) -> None:
+    with _writing(output):
+        is_input = source.file is not None and output.exists() and output.samefile(source.file)
+    if is_input:
+        raise UsageError(
+            f"The output '{output}' is the input '{source.name}' itself; predictions would take "
+            "the place of what they are made from. Give another name to write to."
+        )
+
+
+def _table(
+    conformed: Conformed, usable: Mask, predictions: Predictions, predictor: Predictor
+) -> pa.Table:
+    """What is written of a batch: `predictions` are of its usable rows, the others are blank."""
+    said = predictions.in_cents()
     columns = {}
     for name, values in (
-        (predictor.window.prediction, predictions.monetary),
-        ("expected_increment", predictions.expected_increment),
+        (predictor.window.prediction, said.monetary),
+        ("expected_increment", said.expected_increment),
+        ("p_return", said.p_return),
+        ("low", said.low),
+        ("high", said.high),
+        ("score_bin", said.score_bin.astype(np.int16)),
+        ("in_support", said.in_support),
     ):
-        spread = np.zeros(len(usable))
-        spread[usable] = to_cents(values)
+        spread = np.zeros(len(usable), dtype=values.dtype)
+        spread[usable] = values
         columns[name] = pa.array(spread, mask=~usable)
     version = pa.repeat(pa.scalar(predictor.version), len(usable))
-    table = pa.table({"id": conformed.ids, **columns, "model_version": version})
-    return table, (
-        float(predictions.monetary.sum()),
-        float(predictions.expected_increment.sum()),
-    )
+    return pa.table({"id": conformed.ids, **columns, "model_version": version})
 
 
 def _first_problem(
@@ -133,22 +160,32 @@ def _writer(output: Path) -> Iterator[Callable[[pa.Table], None]]:
 
     def write(table: pa.Table) -> None:
         nonlocal sink, schema
-        if sink is None:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            schema = table.schema
-            sink = (
-                pyarrow.csv.CSVWriter(part, schema)
-                if suffix == ".csv"
-                else pyarrow.parquet.ParquetWriter(part, schema)
-            )
-        # A CSV writer trusts its first table: text after numbers would not be quoted.
-        sink.write_table(_alike(table, schema))
+        with _writing(output):
+            if sink is None:
+                output.parent.mkdir(parents=True, exist_ok=True)
+                schema = table.schema
+                sink = (
+                    pyarrow.csv.CSVWriter(part, schema)
+                    if suffix == ".csv"
+                    else pyarrow.parquet.ParquetWriter(part, schema)
+                )
+            # A CSV writer trusts its first table: text after numbers would not be quoted.
+            sink.write_table(_alike(table, schema))
 
-    try:
-        with replacing(output) as part:
-            yield write
+    with ExitStack() as stack:
+        part = stack.enter_context(replacing(output))
+        yield write
+        with _writing(output):
             if sink is not None:
                 sink.close()
+            stack.close()
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    """Around what touches the output and nothing else: reading fails with the same exceptions."""
+    try:
+        yield
     except (OSError, pa.ArrowException) as error:
         raise OutputError(f"'{output}' cannot be written: {error}. Nothing was changed.") from error
 

@@ -39,8 +39,8 @@ class Champion:
         """
         if self._current is None and self._refused:
             raise NotTrainedError(
-                f"Version {self._refused} is champion but cannot be loaded; the service's log says "
-                "why. Train anew, or promote another: clv models list"
+                f"Version {self._refused} was refused: it cannot be loaded; see the service's log. "
+                "Train anew, or promote another: clv models list"
             )
         if self._current is None:
             raise NotTrainedError(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from clv.bundle import Prediction, Predictor
+from clv.bundle import Predictor
 from clv.clock import utc_now
 from clv.schema import Activity
 from clv.service.problems import INVALID, UNAVAILABLE
@@ -12,7 +12,7 @@ from clv.service.schemas import (
     BatchIn,
     BatchOut,
     PassengerId,
-    PassengerIn,
+    PredictIn,
     PredictionOut,
     RequestCount,
     ResetOut,
@@ -50,10 +50,13 @@ async def health() -> str:
     tags=["predictions"],
     responses={**INVALID, **UNAVAILABLE},
 )
-async def predict(body: PassengerIn, champion: Champion, log: Log) -> PredictionOut:
-    """Expected spend by day 30 of one passenger; returns once the request is tracked."""
-    prediction = champion.predict_one(body.recency_7, body.frequency_7, body.monetary_7)
-    answer = PredictionOut.of(body.id, prediction, champion.version)
+async def predict(body: PredictIn, champion: Champion, log: Log) -> PredictionOut:
+    """Expected spend by day 30 of one passenger, and how sure that is.
+
+    Returns once the request is tracked.
+    """
+    said = champion.predict_one(body.recency_7, body.frequency_7, body.monetary_7, level=body.level)
+    answer = PredictionOut.of(body, said.in_cents(), champion)
     await log.append([answer.tracked(body, utc_now())])
     return answer
 
@@ -67,18 +70,16 @@ async def predict(body: PassengerIn, champion: Champion, log: Log) -> Prediction
 async def predict_batch(body: BatchIn, champion: Champion, log: Log) -> BatchOut:
     """Expected spend of each passenger, in order; all are answered and tracked, or none."""
     passengers = body.passengers
-    predictions = champion.predict(
+    said = champion.predict(
         Activity.of(
             [passenger.recency_7 for passenger in passengers],
             [passenger.frequency_7 for passenger in passengers],
             [passenger.monetary_7 for passenger in passengers],
-        )
-    )
+        ),
+        level=body.level,
+    ).in_cents()
     answers = [
-        PredictionOut.of(passenger.id, Prediction(monetary, increment), champion.version)
-        for passenger, monetary, increment in zip(
-            passengers, predictions.monetary, predictions.expected_increment, strict=True
-        )
+        PredictionOut.of(passenger, said[row], champion) for row, passenger in enumerate(passengers)
     ]
     now = utc_now()
     await log.append(

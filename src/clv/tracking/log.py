@@ -32,6 +32,16 @@ class TrackedRequest:
         Expected spend from registration to the horizon, as it was answered.
     expected_increment : float
         The part of `predicted` that is still to come.
+    p_return : float
+        Probability of any further ride, as it was answered.
+    level : float
+        Share of customers whose spend lies in their interval.
+    low, high : float
+        The interval of the spend from registration to the horizon, as it was answered.
+    score_bin : int
+        From 1, the lowest expected increments, upwards.
+    in_support : bool
+        Whether enough training customers were like this one.
     model_version : str
         The version that answered.
     requested_at : datetime
@@ -49,21 +59,41 @@ class TrackedRequest:
     monetary: float
     predicted: float
     expected_increment: float
+    p_return: float
+    level: float
+    low: float
+    high: float
+    score_bin: int
+    in_support: bool
     model_version: str
     requested_at: datetime
 
     def __post_init__(self) -> None:
         if not -_INT64 <= self.passenger_id < _INT64:
             raise ValueError(f"passenger_id={self.passenger_id}; expected an integer of 64 bits.")
-        if not (0 <= self.recency < _INT32 and 0 <= self.frequency < _INT32):
+        if not (
+            0 <= self.recency < _INT32
+            and 0 <= self.frequency < _INT32
+            and 0 <= self.score_bin < _INT32
+        ):
             raise ValueError(
-                f"recency={self.recency}, frequency={self.frequency}; expected counts of 32 bits."
+                f"recency={self.recency}, frequency={self.frequency}, score_bin={self.score_bin}; "
+                "expected counts of 32 bits."
             )
-        # One sum tells of three values at a third of the cost; only absurd ones overflow it.
-        if not math.isfinite(self.monetary + self.predicted + self.expected_increment):
+        # One sum tells of seven values at a seventh of the cost; only absurd ones overflow it.
+        if not math.isfinite(
+            self.monetary
+            + self.predicted
+            + self.expected_increment
+            + self.p_return
+            + self.level
+            + self.low
+            + self.high
+        ):
             raise ValueError(
                 f"monetary={self.monetary}, predicted={self.predicted}, "
-                f"expected_increment={self.expected_increment}; expected finite amounts."
+                f"expected_increment={self.expected_increment}, p_return={self.p_return}, "
+                f"level={self.level}, low={self.low}, high={self.high}; expected finite numbers."
             )
         if self.requested_at.utcoffset() is None:
             raise ValueError(

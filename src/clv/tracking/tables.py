@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -76,4 +77,11 @@ requests = Table(
     Column("expected_increment", Double, nullable=False),
     Column("model_version", Text, nullable=False),
     Column("requested_at", UtcDateTime, nullable=False),
+    # Nullable: rows of before 0002 were answered without them.
+    Column("p_return", Double),
+    Column("level", Double),
+    Column("low", Double),
+    Column("high", Double),
+    Column("score_bin", Integer),
+    Column("in_support", Boolean),
 )

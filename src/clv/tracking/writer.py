@@ -207,6 +207,12 @@ def _values(row: TrackedRequest) -> dict[str, Any]:
         "monetary": row.monetary,
         "predicted": row.predicted,
         "expected_increment": row.expected_increment,
+        "p_return": row.p_return,
+        "level": row.level,
+        "low": row.low,
+        "high": row.high,
+        "score_bin": row.score_bin,
+        "in_support": row.in_support,
         "model_version": row.model_version,
         "requested_at": row.requested_at,
     }
