@@ -14,9 +14,13 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy import make_url
 
+from clv.bundle import Predictor
 from clv.errors import NotTrainedError, RegistryError
 from clv.registry import Registry, RunRecord, open_registry
+from clv.schema import Window
 from clv.settings import Settings
+from clv.training import TrainingResult, release
+from conftest import NOW
 
 RECORD = RunRecord(
     "boosting",
@@ -405,7 +409,13 @@ def test_a_copy_of_a_home_does_not_read_the_bundles_of_the_original(
     trained_home: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(trained_home, tmp_path / "copy")
-    assert copy in open_registry(Settings(home=copy)).bundle("1").parents
+    registry = open_registry(Settings(home=copy))
+    bundle = registry.bundle("1")
+    assert copy in bundle.parents
+    assert Predictor.load(bundle).window == Window()
+    number = registry.register(bundle, [], RECORD, {})
+    assert copy in registry.bundle(number).parents
+    assert len(open_registry(Settings(home=trained_home)).versions()) == 1
 
 
 def test_what_a_server_sends_is_kept_whole_or_not_at_all(
@@ -454,3 +464,28 @@ def test_nobody_is_promoted_over_a_champion_that_it_was_not_compared_with(
     assert three.champion() == "2"
     assert three.champion_before() == "1"
     three.promote("3", "compared anew", expected="2")
+
+
+def test_a_training_that_was_overtaken_promotes_nobody(
+    result: TrainingResult, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = Registry.register
+
+    def overtaken(self: Registry, *draft: Any) -> str:
+        number = register(self, *draft)
+        self.promote(register(self, *draft), "the other training")
+        return number
+
+    monkeypatch.setattr(Registry, "register", overtaken)
+    with pytest.raises(RegistryError, match="Version 1 was to be the first, but version 2 became"):
+        release(result, registry, tmp_path, now=NOW)
+    assert registry.champion() == "2"
+
+
+def test_of_two_first_models_that_end_at_the_same_time_one_becomes_champion(
+    registry: Registry, register: Callable[[], str]
+) -> None:
+    registry.promote(register(), "first model", expected=None)
+    with pytest.raises(RegistryError, match="was to be the first, but version 1 became champion"):
+        registry.promote(register(), "first model", expected=None)
+    assert registry.champion() == "1"

@@ -24,6 +24,7 @@ from clv.data.checks import History, read_history
 from clv.data.sources import open_source
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE, Window
+from clv.training.split import held_out
 from support.rights import without_rights
 
 HEADER = "id,recency_7,frequency_7,monetary_value_7,monetary_value_30"
@@ -612,7 +613,50 @@ def test_an_id_is_read_as_it_is_written(tmp_path, column, ids):
 
 def test_ids_that_are_plain_integers_stay_integers(tmp_path):
     path = tmp_path / "table.csv"
-    path.write_text("id,recency_7\n0,1\n-12,2\n999999999999999999,3\n")
+    ids = [0, -12, 20260101, 2**63 - 1, -(2**63)]
+    path.write_text("id,recency_7\n" + "".join(f"{one},1\n" for one in ids))
     with open_source(path) as source:
         (batch,) = source.batches(["id"])
-    assert batch.column("id").to_pylist() == [0, -12, 999_999_999_999_999_999]
+    assert batch.column("id").type == pa.int64()
+    assert batch.column("id").to_pylist() == ids
+
+
+def test_a_customer_is_held_out_alike_whether_the_id_is_a_number_or_text(table, history, tmp_path):
+    as_numbers = read(write_sqlite(table, tmp_path / "numbers.sqlite"))
+    lines = Path(write_csv(table, tmp_path / "text.csv")).read_text().splitlines()
+    odd = lines[1].split(",")
+    odd[table.column_names.index("id")] = "007"  # so that all are text
+    path = write_text(tmp_path / "text.csv", "\n".join([*lines, ",".join(odd)]))
+    with open_source(path) as source:
+        assert next(source.batches(["id"])).column("id").type == pa.string()
+    as_text = read(path)
+    assert as_text.ids.tolist() == [*as_numbers.ids, "007"]
+    for seed in (1, 42):
+        held = held_out(as_text.ids, seed=seed, share=0.2)[:-1]
+        assert held.tolist() == held_out(as_numbers.ids, seed=seed, share=0.2).tolist()
+
+
+def test_whole_decimals_of_a_database_are_ids_without_a_point(table, history, postgres, tmp_path):
+    numeric = table.set_column(0, "id", table["id"].cast(pa.decimal128(19, 0)))
+    assert table.column_names[0] == "id"
+    assert_same(read(write_duckdb(numeric, tmp_path / "numeric.duckdb")), history)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE shop.numeric AS SELECT id::numeric(19, 0) AS id, recency_7, frequency_7, "
+            "monetary_value_7, monetary_value_30, frequency_30 FROM shop.activity ORDER BY id"
+        )
+    assert_same(read(postgres, "shop.numeric"), history)
+
+
+def test_a_span_of_time_is_no_id(table, postgres, tmp_path):
+    spans = table.set_column(0, "id", table["id"].cast(pa.duration("s")))
+    says = "Column 'id' holds .*; expected whole numbers or text. Make a view that writes the ids"
+    with pytest.raises(DataError, match=says):
+        read(write_duckdb(spans, tmp_path / "spans.duckdb"))
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE shop.spans AS SELECT id * interval '1 day' AS id, recency_7, "
+            "frequency_7, monetary_value_7, monetary_value_30 FROM shop.activity"
+        )
+    with pytest.raises(DataError, match=says):
+        read(postgres, "shop.spans")

@@ -53,6 +53,10 @@ class Source(Protocol):
         """Where it is, without a password."""
 
     @property
+    def file(self) -> Path | None:
+        """The file that is read, or None where a server is asked."""
+
+    @property
     def columns(self) -> list[str]:
         """The columns there are."""
 
@@ -89,14 +93,14 @@ def open_source(location: str | Path, table: str = DEFAULT_TABLE) -> Iterator[So
     text = str(location)
     url = database_url(text) if "://" in text else None
     if url is not None and url.get_backend_name() != "sqlite":
-        with _sql_source(url, table, shown_url(url)) as source:
+        with _sql_source(url, table, shown_url(url), None) as source:
             yield source
         return
     path = Path(text if url is None else url.database or ":memory:")
     name = text if url is None else shown_url(url)
     _require_file(path, name)
     if url is not None or path.name.lower().endswith(_SQLITE_FILES):
-        with _sql_source(_read_only(path, name), table, name) as source:
+        with _sql_source(_read_only(path, name), table, name, path) as source:
             yield source
     else:
         with _duckdb_source(path, table) as source:
@@ -121,6 +125,7 @@ def _require_file(path: Path, name: str) -> None:
 @dataclass(frozen=True)
 class _DuckDBSource:
     name: str
+    file: Path
     columns: list[str]
     connection: duckdb.DuckDBPyConnection
     relation: str  # SQL after FROM; `?` stands for the path where the source is a file
@@ -172,7 +177,7 @@ def _duckdb_source(path: Path, table: str) -> Iterator[Source]:
             raise _unreadable(str(path), _fault_of_text(path) or "it has one column only")
         if suffix.endswith(_TEXT_FILES):
             relation = _with_ids_as_written(connection, path, columns, relation)
-        yield _DuckDBSource(str(path), columns, connection, relation, parameters)
+        yield _DuckDBSource(str(path), path, columns, connection, relation, parameters)
 
 
 def _with_ids_as_written(
@@ -183,9 +188,11 @@ def _with_ids_as_written(
     if name is None:
         return relation
     as_text = f"read_csv(?, {_CSV}, types={{{_literal(name)}: 'VARCHAR'}})"
+    # There is one plain way to write an integer of 64 bits; what reads back differently is text.
+    read_back = f"TRY_CAST({_quote(name)} AS BIGINT)::VARCHAR"
     query = (
         f"SELECT count(*) FROM {as_text} WHERE {_quote(name)} IS NOT NULL "  # noqa: S608 - quoted
-        f"AND NOT regexp_full_match({_quote(name)}, '0|-?[1-9][0-9]{{0,17}}')"
+        f"AND {read_back} IS DISTINCT FROM {_quote(name)}"
     )
     try:
         odd = connection.execute(query, [glob.escape(str(path))]).fetchall()[0][0]
@@ -240,6 +247,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> st
 @dataclass(frozen=True)
 class _SQLSource:
     name: str
+    file: Path | None
     columns: list[str]
     engine: sa.Engine
     table: sa.TableClause
@@ -255,10 +263,13 @@ class _SQLSource:
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         query = sa.select(*(self.table.c[column] for column in columns))
         try:
-            with self.engine.connect().execution_options(stream_results=True) as connection:
-                for part in connection.execute(query).partitions(rows):
+            with (
+                self.engine.connect().execution_options(stream_results=True) as connection,
+                connection.execute(query) as result,
+            ):
+                for part in result.partitions(rows):
                     yield _to_batch(columns, part)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, pa.ArrowException) as error:
             raise _unreadable(self.name, error) from error
 
 
@@ -277,7 +288,7 @@ def _read_only(path: Path, name: str) -> sa.URL:
 
 
 @contextmanager
-def _sql_source(url: sa.URL, table: str, name: str) -> Iterator[Source]:
+def _sql_source(url: sa.URL, table: str, name: str, file: Path | None) -> Iterator[Source]:
     patience = {"sqlite": {"timeout": _PATIENCE_S}, "postgresql": {"connect_timeout": _PATIENCE_S}}
     try:
         engine = sa.create_engine(
@@ -298,7 +309,7 @@ def _sql_source(url: sa.URL, table: str, name: str) -> Iterator[Source]:
         except (SQLAlchemyError, ValueError, TypeError) as error:
             raise _unreadable(name, error) from error
         clause = sa.table(bare, *(sa.column(column) for column in columns), schema=schema or None)
-        yield _SQLSource(name, columns, engine, clause)
+        yield _SQLSource(name, file, columns, engine, clause)
     finally:
         engine.dispose()
 

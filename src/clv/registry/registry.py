@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import EllipsisType
 from typing import Any, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -180,7 +181,9 @@ class Registry:
             )
             return str(version.version)
 
-    def promote(self, number: str, reason: str, *, expected: str | None = None) -> None:
+    def promote(
+        self, number: str, reason: str, *, expected: str | EllipsisType | None = ...
+    ) -> None:
         """Make a version the champion; the one before stays known for `rollback`.
 
         Parameters
@@ -188,25 +191,32 @@ class Registry:
         number : str
         reason : str
             Kept with the version.
-        expected : str, optional
-            The champion that it was compared with; where another has come meanwhile, nothing is
-            promoted.
+        expected : str or None, optional
+            The champion that it was compared with, None where there was none. Where that is not
+            so any more, nothing is promoted; left out, whoever is champion gives way.
+
+        Raises
+        ------
+        RegistryError
+            Where it is the champion already, or the champion is not the expected one.
         """
         number = str(int(number)) if number.isdecimal() else number  # MLflow takes 01 for 1
         self.bundle(number)  # a version that cannot be fetched must not become champion
         with self._store.client() as client, self._store.lock():
             aliases = self._aliases(client)
-            if aliases.get("champion") == number:
+            champion = aliases.get("champion")
+            if champion == number:
                 raise RegistryError(f"Version {number} is the champion already.")
-            if expected is not None and aliases.get("champion") != expected:
+            if expected is not ... and champion != expected:
+                before = f"compared with version {expected}" if expected else "to be the first"
+                now = f"version {champion}" if champion else "none"
                 raise RegistryError(
-                    f"Version {number} was compared with version {expected}, but version "
-                    f"{aliases.get('champion')} became champion meanwhile. Nothing was promoted; "
-                    f"train again, or: clv models promote {number}"
+                    f"Version {number} was {before}, but {now} became champion meanwhile. Nothing "
+                    f"was promoted; train again, or: clv models promote {number}"
                 )
             former = self._former(client)
-            if "champion" in aliases:
-                former.append(aliases["champion"])
+            if champion:
+                former.append(champion)
             self._crown(client, number, former)
             client.set_model_version_tag(self.name, number, "reason", reason)
 
