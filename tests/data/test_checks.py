@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from clv.data import checks
 from clv.data.checks import MIN_ROWS, Finding, History, read_history
-from clv.data.sources import _to_batch, open_source
+from clv.data.sources import open_source
+from clv.data.sources.databases import to_batch
 from clv.errors import DataError
 from clv.schema import MAX_FREQUENCY, MAX_MONETARY, Window
 
@@ -45,7 +46,7 @@ class InMemorySource:
     def batches(self, columns: Sequence[str], rows: int = 0) -> Iterator[pa.RecordBatch]:
         for start in range(0, len(self.rows), rows or self.batch_rows):
             part = self.rows[start : start + (rows or self.batch_rows)]
-            yield _to_batch(self.columns, part).select(list(columns))
+            yield to_batch(self.columns, part).select(list(columns))
 
 
 def good(row: int) -> Row:

@@ -19,9 +19,8 @@ import pyarrow.parquet
 import pytest
 from sqlalchemy import make_url
 
-from clv.data import sources
 from clv.data.checks import History, read_history
-from clv.data.sources import open_source
+from clv.data.sources import databases, open_source
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE, Window
 from clv.training.split import held_out
@@ -520,7 +519,7 @@ def test_a_missing_table_is_told_with_those_there_and_the_nearest(write, table, 
 
 
 def test_a_sqlite_file_that_somebody_writes_to_is_told(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(databases, "_PATIENCE_S", 0.05)
     location = write_sqlite(table, tmp_path / "busy.sqlite")
     writer = sqlite3.connect(location, isolation_level=None)
     writer.execute("BEGIN EXCLUSIVE")

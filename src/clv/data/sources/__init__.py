@@ -1,0 +1,69 @@
+"""One reader for every SOURCE: a file, or a table behind a SQLAlchemy URL, as Arrow batches.
+
+    with open_source("passengers.sqlite") as source:
+        for batch in source.batches(["id", "recency_7"]):
+            ...
+
+CSV, Parquet and DuckDB files go through DuckDB; SQLite and everything else that is a database goes
+through SQLAlchemy. Sources are opened read-only and never changed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clv.data.sources.databases import database_source, read_only
+from clv.data.sources.files import file_source
+from clv.data.sources.source import BATCH_ROWS, KINDS, Source, nearest, unreadable
+from clv.errors import DataError
+from clv.schema import DEFAULT_TABLE
+from clv.sql import database_url, shown
+
+__all__ = ["BATCH_ROWS", "Source", "nearest", "open_source"]
+
+_SQLITE_FILES = (".sqlite", ".sqlite3", ".db")
+
+
+@contextmanager
+def open_source(location: str | Path, table: str = DEFAULT_TABLE) -> Iterator[Source]:
+    """Open a SOURCE for reading.
+
+    Parameters
+    ----------
+    location : str or Path
+        A `.csv`, `.parquet`, `.sqlite` or `.duckdb` file, or a SQLAlchemy URL.
+    table : str
+        The table to read, where the source holds tables; `schema.table` is understood.
+
+    Raises
+    ------
+    DataError
+        Where there is no such file, table or server, or it cannot be read.
+    """
+    text = str(location)
+    url = database_url(text) if "://" in text else None
+    if url is not None and url.get_backend_name() != "sqlite":
+        with database_source(url, table, shown(url), None) as source:
+            yield source
+        return
+    path = Path(text if url is None else url.database or ":memory:")
+    name = text if url is None else shown(url)
+    _require_file(path, name)
+    if url is not None or path.name.lower().endswith(_SQLITE_FILES):
+        with database_source(read_only(path, name), table, name, path) as source:
+            yield source
+    else:
+        with file_source(path, table) as source:
+            yield source
+
+
+def _require_file(path: Path, name: str) -> None:
+    try:
+        if path.is_dir():
+            raise DataError(f"'{name}' is a folder. Give a {KINDS}")
+        if not path.is_file():
+            raise DataError(f"There is no file '{name}'. Give a {KINDS}")
+        if path.stat().st_size == 0:
+            raise DataError(f"'{name}' is empty (0 bytes). Write the table again.")
+    except OSError as error:
+        raise unreadable(name, error) from error

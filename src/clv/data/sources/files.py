@@ -1,0 +1,159 @@
+"""Text, Parquet and DuckDB files, through DuckDB."""
+
+import csv
+import glob
+import gzip
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from clv.data.sources.source import (
+    BATCH_ROWS,
+    KINDS,
+    TEXT_FILES,
+    Source,
+    no_such_table,
+    unreadable,
+)
+from clv.errors import DataError
+from clv.schema import ID_NAMES
+
+__all__ = ["file_source"]
+
+# sample_size=-1: types are settled by the whole file, so that a stray word in the last row is
+# reported with its row and does not end the read in the middle. skip and comment: DuckDB would
+# leave out rows until the others are of one length, silently.
+_CSV = "sample_size=-1, header=true, skip=0, comment=''"
+_DELIMITERS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class _DuckDBSource:
+    name: str
+    file: Path
+    columns: list[str]
+    connection: duckdb.DuckDBPyConnection
+    relation: str  # SQL after FROM; `?` stands for the path where the source is a file
+    parameters: list[str]
+
+    def count(self) -> int:
+        try:
+            return int(self._query("count(*)").fetchall()[0][0])
+        except duckdb.Error as error:
+            raise unreadable(self.name, error) from error
+
+    def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        try:
+            found = self._query(", ".join(map(_quote, columns)))
+            yield from found.to_arrow_reader(rows)
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise unreadable(self.name, error) from error
+
+    def _query(self, selected: str) -> duckdb.DuckDBPyRelation:
+        try:
+            query = f"SELECT {selected} FROM {self.relation}"  # noqa: S608 - quoted names only
+            return self.connection.sql(query, params=self.parameters)
+        except duckdb.Error as error:
+            raise unreadable(self.name, error) from error
+
+
+@contextmanager
+def file_source(path: Path, table: str) -> Iterator[Source]:
+    """Open a file; its suffix says what it is, and `table` is for those that hold several."""
+    suffix = path.name.lower()
+    with duckdb.connect(":memory:") as connection:
+        # Escaped, because DuckDB would take 'a[1].csv' for a pattern, and read a1.csv.
+        parameters = [glob.escape(str(path))]
+        if suffix.endswith(TEXT_FILES):
+            relation = f"read_csv(?, {_CSV})"
+        elif suffix.endswith(".parquet"):
+            relation = "read_parquet(?)"
+        elif suffix.endswith(".duckdb"):
+            relation, parameters = _attach(connection, path, table), []
+        else:
+            raise DataError(f"'{path}' is of no known kind. Expected a {KINDS}")
+        try:
+            described = connection.execute(f"DESCRIBE FROM {relation}", parameters).fetchall()
+        except duckdb.Error as error:
+            fault = _fault_of_text(path) if suffix.endswith(TEXT_FILES) else ""
+            raise unreadable(str(path), fault or error) from error
+        columns = [str(row[0]) for row in described]
+        if len(columns) == 1 and any(delimiter in columns[0] for delimiter in _DELIMITERS):
+            # DuckDB reads a table with rows of unequal length as one column of whole lines.
+            raise unreadable(str(path), _fault_of_text(path) or "it has one column only")
+        if suffix.endswith(TEXT_FILES):
+            relation = _with_ids_as_written(connection, path, columns, relation)
+        yield _DuckDBSource(str(path), path, columns, connection, relation, parameters)
+
+
+def _with_ids_as_written(
+    connection: duckdb.DuckDBPyConnection, path: Path, columns: list[str], relation: str
+) -> str:
+    """Read ids as text, unless all are plain integers: 1.10 is not 1.1, and 007 is not 7."""
+    name = next((name for name in ID_NAMES if name in columns), None)
+    if name is None:
+        return relation
+    as_text = f"read_csv(?, {_CSV}, types={{{_literal(name)}: 'VARCHAR'}})"
+    # There is one plain way to write an integer of 64 bits; what reads back differently is text.
+    read_back = f"TRY_CAST({_quote(name)} AS BIGINT)::VARCHAR"
+    query = (
+        f"SELECT count(*) FROM {as_text} WHERE {_quote(name)} IS NOT NULL "  # noqa: S608 - quoted
+        f"AND {read_back} IS DISTINCT FROM {_quote(name)}"
+    )
+    try:
+        odd = connection.execute(query, [glob.escape(str(path))]).fetchall()[0][0]
+    except duckdb.Error as error:
+        raise unreadable(str(path), error) from error
+    return as_text if odd else relation
+
+
+def _fault_of_text(path: Path) -> str:
+    """Where a text table stops being one, which DuckDB does not say; '' where none is found."""
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            lines = csv.reader(file, delimiter=max(_DELIMITERS, key=header.count))
+            expected = len(next(lines))
+            for cells in lines:
+                if cells and len(cells) != expected:
+                    return f"line {lines.line_num:,} has {len(cells)} cells, the header {expected}"
+    except UnicodeDecodeError:
+        return "it is not text in UTF-8"
+    except (OSError, EOFError, csv.Error, StopIteration):
+        return ""
+    return ""
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> str:
+    """Attach a DuckDB file read-only and say how its table is called in SQL."""
+    try:
+        connection.execute(f"ATTACH {_literal(str(path))} AS source (READ_ONLY)")
+        found = connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'source' "
+            "UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
+            "WHERE database_name = 'source' AND NOT internal"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise unreadable(str(path), error) from error
+    tables = {
+        name if schema == "main" else f"{schema}.{name}": f"{_quote(schema)}.{_quote(name)}"
+        for schema, name in found
+    }
+    wanted = table.removeprefix("main.")
+    if wanted not in tables:
+        raise no_such_table(str(path), table, list(tables))
+    return f"source.{tables[wanted]}"
+
+
+def _quote(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,68 @@
+"""What every source is, and what is said where it cannot be read."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from clv.errors import DataError
+
+__all__ = ["BATCH_ROWS", "KINDS", "TEXT_FILES", "Source", "nearest", "no_such_table", "unreadable"]
+
+BATCH_ROWS = 65_536
+TEXT_FILES = (".csv", ".csv.gz", ".tsv")
+KINDS = ".csv, .parquet, .sqlite or .duckdb file, or a database URL such as postgresql://..."
+
+
+class Source(Protocol):
+    """A table that can be read more than once, in the order in which it stands."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file that is read, or None where a server is asked."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns there are."""
+
+    def count(self) -> int:
+        """Rows in the table."""
+
+    def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The given columns, at most `rows` rows at a time."""
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """A hint naming what was probably meant, or nothing."""
+    lowered = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return f" Did you mean '{lowered[close[0]]}'?" if close else ""
+
+
+def no_such_table(name: str, table: str, tables: Sequence[str]) -> DataError:
+    """Names the tables that there are, and the nearest."""
+    known = ", ".join(sorted(tables)[:10]) or "none"
+    return DataError(
+        f"'{name}' has no table '{table}'; tables there: {known}.{nearest(table, tables)} "
+        "Name it with --table."
+    )
+
+
+def unreadable(name: str, fault: Exception | str) -> DataError:
+    """Says the cause in one line, and what to look at."""
+    lines = str(getattr(fault, "orig", None) or fault).strip().splitlines()
+    cause = lines[0].rstrip(".!") if lines else type(fault).__name__
+    hint = "Check that it is what its name says and that it can be read."
+    if " lock" in cause:
+        hint = "Another program is writing to it: let that finish, or copy the file."
+    elif "FATAL" in cause or "password" in cause:
+        hint = "Check user, password and database."
+    elif "connect" in cause.lower() or " host " in cause:
+        hint = "Check host, port and that the server is up."
+    return DataError(f"'{name}' cannot be read: {cause}. {hint}")
