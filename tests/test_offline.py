@@ -66,7 +66,7 @@ def files_below(folder: Path) -> list[Path]:
         "clv.registry",
         "clv.training",
         "clv.scoring",
-        "clv.validation",
+        "clv.evaluation",
         "clv.service.app",
     ],
 )

@@ -166,6 +166,14 @@ def test_a_bin_knows_how_far_off_its_customers_were() -> None:
         assert part.returning == pytest.approx((came[bins == number] > 0).mean())
 
 
+def test_scores_that_differ_by_rounding_are_one_score() -> None:
+    """Nothing was learnt: everybody has the same score, up to the last digit."""
+    rng = np.random.default_rng(2)
+    same = 12.5 + rng.choice([-2e-15, 0.0, 2e-15], 3_000)
+    calibration = Calibration.of(same, rng.exponential(10, 3_000), scores=np.sort(same))
+    assert [part.rows for part in calibration.bins] == [3_000]
+
+
 def test_few_customers_make_few_bins() -> None:
     assert len(calibrated(*customers(160, seed=1)).bins) == 3
     assert len(calibrated(*customers(20, seed=1)).bins) == 1

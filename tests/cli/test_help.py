@@ -10,6 +10,7 @@ COMMANDS = [
     "serve",
     "score",
     "validate",
+    "report",
     "sample-data",
     "models list",
     "models promote",

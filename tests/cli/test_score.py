@@ -204,7 +204,7 @@ def last_month(activity_file, tmp_path) -> Path:
     return tmp_path / "last_month.csv"
 
 
-def test_validate_prints_three_tables_and_draws_a_picture(clv, last_month, tmp_path):
+def test_validate_prints_its_tables_and_draws_pictures(clv, last_month, tmp_path):
     finished = clv("validate", "--data", last_month)
     assert finished.code == 0
     assert finished.out.startswith(f"800 customers of {last_month}")
@@ -213,6 +213,9 @@ def test_validate_prints_three_tables_and_draws_a_picture(clv, last_month, tmp_p
         "\nmonth = week ",
         "\nmean of training ",
         "\nBy decile",
+        "\nOutcomes in their intervals, by score bin (90%: ",
+        "\nWho rode again: Brier ",
+        "\nThe best tenth by prediction holds ",
         "\nLarg",
     ):
         assert line in finished.out
@@ -230,6 +233,7 @@ def test_validate_answers_machines_in_json_and_nothing_else(clv, last_month, tmp
     assert len(answer["lines"]) == 3
     assert [row["decile"] for row in answer["deciles"]] == list(range(1, 11))
     assert len(answer["misses"]) == 10
+    assert [one["level"] for one in answer["coverage"]] == [0.9, 0.8]
     assert (tmp_path / "page.html").exists()
 
 

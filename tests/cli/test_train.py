@@ -1,6 +1,7 @@
 """`clv train`: from a table, or from nothing at all, to a champion; or a line that says why not."""
 
 import json
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -14,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from clv.bundle import Predictor
-from clv.data import sources
+from clv.data.sources import databases
 from clv.registry import open_registry
 from clv.schema import DEFAULT_TABLE
 from clv.settings import Settings
@@ -38,7 +39,8 @@ def test_without_data_it_generates_passengers_and_trains_a_champion(trained):
         "activity.parquet",
         "rides.parquet",
     }
-    assert {path.name for path in home.iterdir()} >= {"model_card.md", "model_results.csv"}
+    left = {"model_card.md", "model_results.csv", "report.html", "report.json"}
+    assert {path.name for path in home.iterdir()} >= left
     registry = open_registry(Settings(home=home))
     assert [version.reason for version in registry.versions()][-1] == "first model"
     assert Predictor.load(registry.bundle("1")).manifest.data.generated is True
@@ -53,6 +55,7 @@ def test_with_json_the_answer_is_json_and_nothing_else(trained):
     )
     assert answer["findings"] == []
     assert answer["failed"] == {}
+    assert [check["code"] for check in answer["checks"]][:2] == ["CLV001", "CLV002"]
     models = [line["model"] for line in answer["leaderboard"]]
     assert answer["champion"] in models
     assert {"mean", "month = week", "boosting"} <= set(models)
@@ -73,6 +76,36 @@ def test_if_missing_does_nothing_where_there_is_a_champion(trained, clv_in, monk
     finished = clv_in("train", "--if-missing", home=trained[0])
     assert (finished.code, finished.out) == (0, "")
     assert finished.err == f"Version {champion} is champion already; nothing was trained.\n"
+
+
+def test_if_missing_says_so_as_json_too(trained, clv_in):
+    finished = clv_in("train", "--if-missing", "--json", home=trained[0])
+    assert json.loads(finished.out) == {
+        "version": "1",
+        "alias": "champion",
+        "reason": "champion already; nothing was trained",
+    }
+
+
+def test_if_missing_trains_anew_where_the_champion_can_serve_nobody(
+    trained_home, clv_in, quickly, tmp_path
+):
+    """As after an upgrade that reads another format of bundles."""
+    home = shutil.copytree(trained_home, tmp_path / "home")
+    settings = Settings(home=home)
+    manifest = open_registry(settings).bundle("1") / "manifest.json"
+    whole = manifest.read_text()
+    manifest.write_text(whole.replace('"format": 2', '"format": 1'))
+    try:
+        with quickly():
+            finished = clv_in("train", "--if-missing", home=home)
+    finally:
+        manifest.write_text(whole)
+    assert finished.code == 0
+    assert re.search(
+        r"^Version 1 cannot be used \(.*manifest.*\): training anew\.$", finished.err, re.M
+    )
+    assert open_registry(settings).champion() == "2"
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +138,13 @@ def test_it_prints_the_leaderboard_and_what_became_of_it(second):
     assert "\nChosen: " in second.out
     assert "\nVersion 2 is champion: version 1 learnt from generated passengers; " in second.out
     assert "model_results.csv" in second.out.split("\nWritten: ")[1]
+    assert "report.html" in second.out.split("\nWritten: ")[1]
+
+
+def test_it_prints_the_issues_among_the_checks_and_no_others(second):
+    assert "\nCLV013 Customers are like those learnt from: " in second.out
+    assert "give a longer history" in second.out
+    assert "\nCLV011 " not in second.out
 
 
 def test_a_challenger_is_said_to_be_one_and_how_it_could_still_serve(
@@ -115,6 +155,24 @@ def test_a_challenger_is_said_to_be_one_and_how_it_could_still_serve(
     assert finished.code == 0
     assert "\nVersion 3 is challenger: it learnt from generated passengers; " in finished.out
     assert finished.out.endswith("Make it champion all the same: clv models promote 3\n")
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv"])
+def test_generated_passengers_count_as_generated_also_where_data_names_them(
+    file_format, clv, home, quickly, activity_file, tmp_path
+):
+    """A model of them must not stand in the way of one that learnt from real ones."""
+    options = ("--passengers", 1_000, "--format", file_format)
+    assert clv("sample-data", *options).code == 0
+    (tmp_path / "link").symlink_to(home / "sample")
+    with quickly():
+        assert clv("train", "--data", tmp_path / "link" / f"activity.{file_format}").code == 0
+        assert clv("train", "--data", activity_file).code == 0
+    registry = open_registry(Settings(home=home))
+    generated = [
+        Predictor.load(registry.bundle(number)).manifest.data.generated for number in ("1", "2")
+    ]
+    assert generated == [True, False]
 
 
 # ---------------------------------------------------------------- what cannot be trained on
@@ -219,7 +277,7 @@ def test_what_cannot_be_trained_on_is_told_in_a_line_and_leaves_nothing(
 
 
 def test_a_database_that_somebody_writes_to_is_told(clv, home, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(databases, "_PATIENCE_S", 0.05)
     writer = sqlite3.connect(tmp_path / "data.sqlite", isolation_level=None)
     writer.execute(f"CREATE TABLE {DEFAULT_TABLE} (id)")
     writer.execute("BEGIN EXCLUSIVE")

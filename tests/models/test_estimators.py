@@ -12,6 +12,7 @@ from clv.models.estimators import (
     IncrementRegressor,
     MeanRegressor,
     PersistenceRegressor,
+    ReturnClassifier,
 )
 from clv.schema import FREQUENCY, MONETARY, RECENCY, Floats
 
@@ -150,3 +151,73 @@ def test_an_average_is_the_plain_mean_of_its_members(X: Floats) -> None:
 def test_as_many_outcomes_as_customers_are_needed(model: BaseEstimator, X: Floats) -> None:
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         model.fit(X, np.ones(len(X) - 1))
+
+
+# ---------------------------------------------------------------- the probability of return
+
+
+class Constant(ClassifierMixin, BaseEstimator):
+    """Gives everybody the same probability, whatever it is taught."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+    def fit(self, _X: Floats, y: Floats) -> "Constant":
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: Floats) -> Floats:
+        return np.tile([1 - self.p, self.p], (len(X), 1))
+
+    def predict(self, X: Floats) -> Floats:
+        return self.predict_proba(X)[:, 1] > 0.5
+
+
+class Overconfident(ClassifierMixin, BaseEstimator):
+    """Knows the probability, 0.1 + 0.08 a day, and gives thrice its log-odds, less one."""
+
+    def fit(self, _X: Floats, y: Floats) -> "Overconfident":
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: Floats) -> Floats:
+        p = 0.1 + 0.08 * X[:, RECENCY]
+        said = 1 / (1 + np.exp(1 - 3 * np.log(p / (1 - p))))
+        return np.column_stack((1 - said, said))
+
+    def predict(self, X: Floats) -> Floats:
+        return self.predict_proba(X)[:, 1] > 0.5
+
+
+def test_too_sure_a_classifier_is_put_right(X: Floats) -> None:
+    p = 0.1 + 0.08 * X[:, RECENCY]
+    returned = np.random.default_rng(5).random(len(X)) < p
+    model = ReturnClassifier(Overconfident()).fit(X, returned)
+    assert model.slope_ == pytest.approx(1 / 3, abs=0.05)
+    assert model.intercept_ == pytest.approx(1 / 3, abs=0.1)
+    assert model.predict_proba(X)[:, 1] == pytest.approx(p, abs=0.03)
+
+
+def test_a_classifier_that_says_the_same_of_everybody_is_given_the_share(X: Floats) -> None:
+    returned = np.arange(len(X)) % 5 == 0
+    said = ReturnClassifier(Constant(0.7)).fit(X, returned).predict_proba(X)
+    assert said[:, 1] == pytest.approx(np.full(len(X), 0.2), abs=1e-3)
+    assert said.sum(axis=1) == pytest.approx(np.ones(len(X)))
+
+
+@pytest.mark.parametrize(("returned", "share"), [(0, 1 / 4_002), (1, 4_001 / 4_002)])
+def test_where_all_did_the_same_the_probability_is_neither_0_nor_1(
+    X: Floats, returned: int, share: float
+) -> None:
+    """Laplace's rule of succession."""
+    model = ReturnClassifier(Constant()).fit(X, np.full(len(X), returned))
+    assert model.predict_proba(X[:3])[:, 1] == pytest.approx(np.full(3, share))
+    assert model.predict(X[:3]).tolist() == [bool(returned)] * 3
+
+
+def test_nobody_is_given_0_or_1(X: Floats) -> None:
+    returned = X[:, RECENCY] > 3
+    boosted = LGBMClassifier(n_estimators=200, n_jobs=1, verbose=-1)
+    p = ReturnClassifier(boosted).fit(X, returned).predict_proba(X)
+    assert p.min() == pytest.approx(ReturnClassifier.LEAST)
+    assert p.max() == pytest.approx(1 - ReturnClassifier.LEAST)

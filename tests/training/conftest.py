@@ -21,6 +21,7 @@ def told_apart() -> History:
         window=Window(),
         source="a test",
         rows_read=400,
+        returned=returned > 0,
     )
 
 

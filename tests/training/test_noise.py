@@ -71,6 +71,15 @@ def test_pairs_are_alike_share_a_fold_and_nobody_is_in_two(X: Floats, folds: Int
     assert ROWS - pairs.size <= 5 * 7
 
 
+def test_who_costs_most_is_not_left_over(X: Floats, folds: Ints) -> None:
+    """The error of the few big spenders is most of all error: a floor without them is too low."""
+    paired = np.unique(_pairs(X, folds, seed=1))
+    left = np.setdiff1d(np.arange(ROWS), paired)
+    assert len(left) > 0
+    assert X[left, 2].mean() < X[:, 2].mean()
+    assert X[left, 2].max() < np.quantile(X[:, 2], 0.99)
+
+
 def test_a_fold_is_where_a_row_was_left_out() -> None:
     fold = fold_of(103, seed=7)
     assert sorted(np.bincount(fold)) == [20, 20, 21, 21, 21]

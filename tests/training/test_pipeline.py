@@ -12,10 +12,13 @@ from sklearn.model_selection import KFold, cross_val_predict
 import clv.training.pipeline
 from clv.data.checks import History
 from clv.errors import DataError
-from clv.models.candidates import AVERAGE, PUBLISHED, Candidate, candidates
-from clv.models.estimators import MeanRegressor
+from clv.models.candidates import AVERAGE, MEAN, PERSISTENCE, PUBLISHED, Candidate, candidates
+from clv.models.estimators import PersistenceRegressor
 from clv.schema import Floats
 from clv.training import TrainingResult, train
+from clv.training.backtest import COHORTS, backtest
+from clv.training.progress import Silent
+from clv.training.repeats import TIMES
 from clv.training.split import held_out
 from support import quick_candidates
 from training.spies import Knows, Refuses, Steps, candidate
@@ -62,12 +65,11 @@ def test_no_held_out_passenger_is_seen_before_the_champion_is_chosen(
     assert before_choice["fitted"] >= 2 * 11
     for rows in spies.fitted[: before_choice["fitted"]] + spies.asked[: before_choice["asked"]]:
         assert not rows & unseen
-    # Afterwards one model is fitted, the one that serves, and that on everybody.
-    assert spies.fitted[before_choice["fitted"] :] == [frozenset(spent.tolist())]
-    # And who is asked about is the test.
-    assert set(spies.asked[before_choice["asked"] :]) == {frozenset(unseen)}
-    assert result.serving.known_ == frozenset(spent.tolist())
-    assert not result.choice.champion.estimator.known_ & unseen
+    # Afterwards who is asked about first is the test.
+    assert spies.asked[before_choice["asked"]] == frozenset(unseen)
+    assert result.serving.expected.known_ == frozenset(spent.tolist())
+    assert not result.holdout.expected.known_ & unseen
+    assert result.holdout.expected is result.choice.champion.estimator
 
 
 def test_the_split_is_by_id(few: History) -> None:
@@ -78,7 +80,7 @@ def test_the_split_is_by_id(few: History) -> None:
 
 def test_a_sorted_table_is_split_into_the_same_passengers(few: History) -> None:
     by_outcome = few[np.argsort(few.outcome)]
-    results = [train(table, among=quick_candidates()[:1]) for table in (few, by_outcome)]
+    results = [train(table, among=quick_candidates()[1:2]) for table in (few, by_outcome)]
     one, other = (set(result.history.ids[result.test]) for result in results)
     assert one == other
 
@@ -98,7 +100,9 @@ def test_the_same_seed_gives_the_same_leaderboard_however_many_fits_at_a_time(
     again = train(few, among=with_forests(), jobs=3)
     assert without_time(again) == without_time(first)
     X = few.activity.matrix()
-    assert again.serving.predict(X).tobytes() == first.serving.predict(X).tobytes()
+    assert (
+        again.serving.expected.predict(X).tobytes() == first.serving.expected.predict(X).tobytes()
+    )
 
 
 def test_another_seed_gives_another_split_and_other_figures(few: History) -> None:
@@ -135,7 +139,8 @@ def test_the_cross_validated_error_can_be_computed_again(
 ) -> None:
     name, estimator = recipe
     X, y = seen
-    folds = KFold(5, shuffle=True, random_state=42)
+    # The folds that judge are others than those of the search, which are by the seed itself.
+    folds = KFold(5, shuffle=True, random_state=43)
     predicted = cross_val_predict(estimator, X, y, cv=folds)
     row = result.standing(name)
     assert row.cv_mse == pytest.approx(mean_squared_error(y, predicted))
@@ -192,16 +197,14 @@ def test_a_model_beats_the_baselines_on_passengers_it_has_not_seen(result: Train
 def test_what_serves_was_fitted_anew_on_all_rows(result: TrainingResult) -> None:
     X, y = result.history.activity.matrix(), result.history.outcome
     again = clone(result.choice.champion.estimator).fit(X, y).predict(X)
-    assert result.serving.predict(X).tolist() == again.tolist()
-    assert (
-        result.serving.predict(X).tolist() != result.choice.champion.estimator.predict(X).tolist()
-    )
+    assert result.serving.expected.predict(X).tolist() == again.tolist()
+    assert result.holdout.expected.predict(X).tolist() != again.tolist()
 
 
 def test_a_candidate_that_cannot_be_fitted_does_not_stop_the_others(few: History) -> None:
-    among = [quick_candidates()[0], candidate("refuses", Refuses())]
+    among = [quick_candidates()[1], candidate("refuses", Refuses())]
     result = train(few, among=among)
-    assert [row.model for row in result.leaderboard] == ["mean"]
+    assert [row.model for row in result.leaderboard] == [PERSISTENCE]
     assert list(result.failed) == ["refuses"]
 
 
@@ -238,8 +241,53 @@ def test_training_rows_where_nobody_returned_are_refused(few: History) -> None:
         train(replace(few, outcome=outcome), among=quick_candidates()[:1])
 
 
-def test_progress_is_told_of_every_stage(few: History) -> None:
+def test_who_breaks_a_law_stands_on_the_leaderboard_and_is_not_champion(few: History) -> None:
+    among = quick_candidates()
+    result = train(few, among=[among[0], among[1]])
+    mean = next(one for one in result.contenders if one.name == MEAN)
+    assert "monetary rises" in mean.breaks
+    assert {row.model for row in result.leaderboard} == {MEAN, PERSISTENCE}
+    assert result.champion.model == PERSISTENCE
+
+
+# ---------------------------------------------------------------- how sure it is
+
+
+def test_the_noise_floor_is_of_the_champion_on_the_training_rows(result: TrainingResult) -> None:
+    noise = result.noise
+    assert noise.low < noise.mse < noise.high
+    assert noise.mse + noise.avoidable == pytest.approx(noise.champion_mse)
+    # Nearly all of the training rows are in a pair, so it is about the champion's own error.
+    assert noise.pairs > 0.49 * (~result.test).sum()
+    assert noise.champion_mse == pytest.approx(result.champion.cv_mse, rel=0.05)
+
+
+def test_younger_cohorts_are_predicted_by_the_champions_recipe(result: TrainingResult) -> None:
+    again = backtest(
+        result.history, result.choice.champion.estimator, seed=result.seed, progress=Silent()
+    )
+    assert len(again) == COHORTS
+    assert result.cohorts == again
+
+
+def test_without_dates_there_are_no_cohorts_and_no_stage_for_them(few: History) -> None:
     steps = Steps()
-    train(few, among=[candidate("mean", MeanRegressor())], progress=steps)
-    assert steps.stages == [("mean", 10), ("test and refit", 2)]
-    assert steps.done == [10, 2]
+    undated = replace(few, registered_at=None)
+    result = train(undated, among=quick_candidates()[1:2], progress=steps)
+    assert result.cohorts == ()
+    assert "younger cohorts" not in dict(steps.stages)
+
+
+# ---------------------------------------------------------------- progress
+
+
+def test_progress_is_told_of_every_stage(history: History) -> None:
+    steps = Steps()
+    train(history, among=[candidate(PERSISTENCE, PersistenceRegressor())], progress=steps)
+    assert steps.stages == [
+        (PERSISTENCE, 10),
+        ("test, calibrate, refit", 3),
+        ("repeated splits", TIMES),
+        ("younger cohorts", COHORTS),
+    ]
+    assert steps.done == [10, 3, TIMES, COHORTS]

@@ -87,8 +87,15 @@ def test_the_first_model_is_champion(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "model_results.csv",
         "model_card.md",
+        "report.html",
+        "report.json",
     }
-    assert {path.name for path in released.files} == {"model_results.csv", "model_card.md"}
+    assert {path.name for path in released.files} == {
+        "model_results.csv",
+        "model_card.md",
+        "report.html",
+        "report.json",
+    }
 
 
 def test_what_was_released_serves_what_was_learnt(
@@ -145,6 +152,8 @@ def test_the_training_is_in_mlflow_with_its_files_and_a_run_for_each_candidate(
         "bundle",
         "model_results.csv",
         "model_card.md",
+        "report.html",
+        "report.json",
     }
     assert {artifact.path for artifact in client.list_artifacts(run.info.run_id, "bundle")} == {
         f"bundle/{name}" for name in ("manifest.json", "serving.onnx", "holdout.onnx")

@@ -13,7 +13,7 @@ from clv.models.candidates import AVERAGE, MEAN, PERSISTENCE, Candidate, candida
 from clv.models.estimators import AverageRegressor, MeanRegressor
 from clv.schema import Floats
 from clv.training.progress import Silent
-from clv.training.search import FOLDS, Contender, choose, search
+from clv.training.search import FOLDS, Contender, choose, fold_of, out_of_fold, search
 from support import quick_candidates
 from training.spies import Knows, Refuses, Steps, candidate
 
@@ -69,12 +69,37 @@ def test_every_training_row_is_predicted_by_a_model_that_did_not_see_it(
     assert sizes == [320] * 15 + [400]
 
 
+def test_parameters_are_judged_on_other_folds_than_those_that_chose_them(
+    told_apart: History, spies: type[Knows]
+) -> None:
+    """A parameter that was lucky on its folds has to do without that luck."""
+    X, y = told_apart.activity.matrix(), told_apart.outcome
+    look([candidate("knows", spies(), depth=[1, 2])], X, y)
+    folds = [rows for rows in spies.fitted if len(rows) == 320]
+    assert len(folds) == 3 * FOLDS
+    searched, judged = set(folds[: 2 * FOLDS]), set(folds[2 * FOLDS :])
+    assert (len(searched), len(judged)) == (FOLDS, FOLDS)
+    assert not searched & judged
+
+
+def test_a_fold_is_where_out_of_fold_left_a_row_out(
+    told_apart: History, spies: type[Knows]
+) -> None:
+    X, y = told_apart.activity.matrix(), told_apart.outcome
+    out_of_fold(spies(), X, y, seed=5)
+    fold = fold_of(len(y), seed=5)
+    spent = told_apart.activity.monetary
+    learnt_from = {frozenset(spent[fold != number].tolist()) for number in range(FOLDS)}
+    assert set(spies.fitted) == learnt_from
+
+
 def test_every_candidate_is_judged_on_the_same_folds(
     told_apart: History, spies: type[Knows]
 ) -> None:
     X, y = told_apart.activity.matrix(), told_apart.outcome
     look([candidate("one", spies()), candidate("other", spies(), depth=[1, 2])], X, y)
-    assert len({rows for rows in spies.fitted if len(rows) == 320}) == FOLDS
+    # Five that choose parameters and five that judge, the same for both candidates.
+    assert len({rows for rows in spies.fitted if len(rows) == 320}) == 2 * FOLDS
 
 
 def test_the_best_parameters_have_the_lowest_error_over_the_folds(
@@ -97,8 +122,9 @@ def test_the_best_parameters_have_the_lowest_error_over_the_folds(
         contender = next(each for each in found if each.name == one.name)
         assert contender.parameters == {name: best}
         model = clone(one.estimator).set_params(**{name: best})
-        out_of_fold = cross_val_predict(model, X, y, cv=folds)
-        assert contender.out_of_fold.tolist() == out_of_fold.tolist()
+        judging = KFold(FOLDS, shuffle=True, random_state=SEED + 1)
+        unseen = cross_val_predict(model, X, y, cv=judging)
+        assert contender.out_of_fold.tolist() == unseen.tolist()
         assert contender.estimator.predict(X).tolist() == model.fit(X, y).predict(X).tolist()
 
 
@@ -166,8 +192,7 @@ def test_the_average_predicts_as_if_it_had_been_fitted_itself(
     X, y = rows
     members = [one.estimator for one in found if one.name in found[-1].parameters["of"]]
     model = AverageRegressor([clone(member) for member in members])
-    folds = KFold(FOLDS, shuffle=True, random_state=SEED)
-    again = cross_val_predict(clone(model), X, y, cv=folds)
+    again = out_of_fold(model, X, y, seed=SEED)
     assert found[-1].out_of_fold == pytest.approx(again, rel=1e-12)
     fitted = model.fit(X, y).predict(X)
     assert found[-1].estimator.predict(X) == pytest.approx(fitted, rel=1e-12)
@@ -184,8 +209,8 @@ def test_there_is_no_average_of_one(rows: tuple[Floats, Floats]) -> None:
 # ---------------------------------------------------------------- choosing
 
 
-def contender(name: str, predicted: Floats) -> Contender:
-    return Contender(name, "increment", None, {}, predicted, 0.0)
+def contender(name: str, predicted: Floats, breaks: str = "") -> Contender:
+    return Contender(name, "increment", None, {}, predicted, 0.0, breaks)
 
 
 @pytest.fixture
@@ -245,3 +270,15 @@ def test_of_several_that_cannot_be_told_apart_the_simplest_is_chosen(truth: Floa
 def test_a_more_complex_one_is_never_chosen_for_being_as_good(truth: Floats) -> None:
     best, complex_one = contender("best", truth + 1), contender("complex", truth + 1)
     assert choose([best, complex_one], truth).champion is best
+
+
+def test_who_breaks_a_law_is_not_chosen_however_good(truth: Floats) -> None:
+    simple, best = contender("simple", truth + 5), contender("best", truth + 1, "it falls")
+    choice = choose([simple, best], truth)
+    assert choice.champion is choice.best is simple
+
+
+def test_where_all_break_a_law_nobody_is_chosen_and_it_is_said_how(truth: Floats) -> None:
+    broken = [contender("one", truth, "it falls"), contender("other", truth, "it drops")]
+    with pytest.raises(DataError, match=r"one: it falls; other: it drops.*more candidates"):
+        choose(broken, truth)

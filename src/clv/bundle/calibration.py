@@ -105,7 +105,9 @@ class Calibration(Part):
         """
         # 12.10 - 12.10 may be 1e-15 in a database's sums; "nothing came" must be exactly 0.
         increment = to_micros(increment)
-        edges = _edges(scores, expected, int(np.clip(len(expected) // _MIN_ROWS, 1, _BINS)))
+        count = int(np.clip(len(expected) // _MIN_ROWS, 1, _BINS))
+        # Sums of trees that say the same differ by an ulp; a bin between those would hold nobody.
+        edges = _edges(to_micros(scores), to_micros(expected), count)
         floor = float(max(_FLOOR * expected.mean(), 0.01))
         ratio = increment / np.maximum(expected, floor)
         which = np.searchsorted(edges, expected, side="right")

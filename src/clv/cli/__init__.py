@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from clv.cli import data, models, scoring, serving, training
+from clv.cli import data, models, report, scoring, serving, training, validation
 from clv.cli.show import complain
 from clv.errors import ClvError, UsageError
 
@@ -26,7 +26,8 @@ app = typer.Typer(
 app.command("train")(training.train)
 app.command("serve")(serving.serve)
 app.command("score")(scoring.score)
-app.command("validate")(scoring.validate)
+app.command("validate")(validation.validate)
+app.command("report")(report.report)
 app.command("sample-data")(data.sample_data)
 app.add_typer(models.app, name="models")
 

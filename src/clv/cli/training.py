@@ -1,20 +1,22 @@
 """`clv train`."""
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from clv.cli.data import sample_activity
 from clv.cli.options import HorizonDays, ObservationDays, TableOption
-from clv.cli.show import JsonOption, Stages, figure, note, print_json, say, shown, table
+from clv.cli.show import JsonOption, Stages, note, print_json, say, shown, table
 from clv.clock import utc_now
-from clv.errors import UsageError
+from clv.errors import BundleError, UsageError
 from clv.schema import DEFAULT_TABLE, Window
-from clv.settings import load_settings
+from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from clv.data.checks import Finding
+    from clv.registry import Registry
     from clv.training import Release, TrainingResult
 
 __all__ = ["train"]
@@ -38,11 +40,25 @@ def train(
         float, typer.Option(min=0.05, max=0.5, help="Share of customers held out for the test.")
     ] = 0.2,
     jobs: Annotated[int, typer.Option(min=1, help="Fits at a time.")] = 2,
+    search: Annotated[
+        Literal["grid", "optuna"],
+        typer.Option(help="Each candidate's grid, or beyond it by Optuna where that is possible."),
+    ] = "grid",
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --search optuna: points that are tried of each candidate after its grid, 40 "
+            "by default. A budget in minutes would make the result depend on the machine.",
+            show_default=False,
+        ),
+    ] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="Make it champion whatever the comparison says.")
     ] = False,
     if_missing: Annotated[
-        bool, typer.Option("--if-missing", help="Do nothing where there is a champion already.")
+        bool,
+        typer.Option("--if-missing", help="Do nothing where there is a champion that can serve."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,12 +70,18 @@ def train(
 
     Example: `clv train --data passengers.sqlite`
     """
-    _require_training_libraries()
+    _require_training_libraries(*(["optuna"] if search == "optuna" else []))
+    if trials is not None and search == "grid":
+        raise UsageError(
+            f"--trials {trials} without --search optuna: a grid has a fixed number of points. "
+            "Add --search optuna, or leave --trials out."
+        )
     from clv.data.checks import read_history
     from clv.data.sources import open_source
     from clv.registry import open_registry
     from clv.training import release
     from clv.training import train as run_training
+    from clv.training.search import SearchPlan
 
     window = _window(observation_days, horizon_days)
     if data is None and window != Window():
@@ -68,24 +90,34 @@ def train(
         )
     settings = load_settings()
     registry = open_registry(settings)
-    champion = registry.number_of("champion")
-    if if_missing and champion:
+    if if_missing and (champion := _usable_champion(registry)):
+        if as_json:
+            reason = "champion already; nothing was trained"
+            print_json({"version": champion, "alias": "champion", "reason": reason})
         note(f"Version {champion} is champion already; nothing was trained.")
         return
     with open_source(data or sample_activity(settings), table_name) as source:
         note(f"Reading {source.name}")
         history = read_history(source, window)
+        generated = _is_sample(source.file, settings)
     note(f"{history.rows_read:,} rows read, {len(history):,} used")
     _show_findings(history.findings)
     registry.prepare()  # what cannot be written is said now, not after minutes of training
     with Stages() as stages:
-        result = run_training(history, seed=seed, test_share=test_share, jobs=jobs, progress=stages)
+        result = run_training(
+            history,
+            seed=seed,
+            test_share=test_share,
+            jobs=jobs,
+            plan=SearchPlan(search, trials or SearchPlan().trials),
+            progress=stages,
+        )
     released = release(
         result,
         registry,
         settings.root,
         now=utc_now(),
-        generated=data is None,
+        generated=generated,
         promote=promote,
     )
     if as_json:
@@ -98,10 +130,32 @@ def train(
                 "findings": history.findings,
                 "leaderboard": result.leaderboard,
                 "failed": result.failed,
+                "checks": released.report.checks,
             }
         )
     else:
         _show(result, released)
+
+
+def _usable_champion(registry: "Registry") -> str | None:
+    """The champion, where it can be loaded: one of another format serves nobody."""
+    from clv.bundle import Predictor
+
+    number = registry.number_of("champion")
+    if number is None:
+        return None
+    try:
+        Predictor.load(registry.bundle(number), version=number)
+    except BundleError as error:
+        note(f"Version {number} cannot be used ({str(error).rstrip('.')}): training anew.")
+        return None
+    return number
+
+
+def _is_sample(file: Path | None, settings: Settings) -> bool:
+    """Whether these are our generated passengers, also where --data names them."""
+    samples = (settings.root / "sample").glob("activity.*")
+    return file is not None and any(file.samefile(sample) for sample in samples)
 
 
 def _window(observation_days: int, horizon_days: int) -> Window:
@@ -111,8 +165,8 @@ def _window(observation_days: int, horizon_days: int) -> Window:
         raise UsageError(str(error)) from error
 
 
-def _require_training_libraries() -> None:
-    missing = [name for name in _TRAINING_LIBRARIES if find_spec(name) is None]
+def _require_training_libraries(*others: str) -> None:
+    missing = [name for name in (*_TRAINING_LIBRARIES, *others) if find_spec(name) is None]
     if missing:
         raise UsageError(
             f"Training needs {', '.join(missing)}, not installed here: a server runs without them. "
@@ -126,36 +180,21 @@ def _show_findings(findings: "tuple[Finding, ...]") -> None:
 
 
 def _show(result: "TrainingResult", released: "Release") -> None:
+    from clv.training.report import COLUMNS
+
     names = [row.model for row in result.leaderboard]
     table(
         "Leaderboard (cv: 5-fold on the training rows; test: held out, looked at after the choice)",
-        (
-            "model", "cv MSE", "±", "to champion", "±", "test MSE", "MAE", "bias", "Gini total",
-            "Gini increment", "decile MAPE", "fit s",
-        ),
-        [
-            (
-                row.model,
-                f"{row.cv_mse:.1f}",
-                f"{row.cv_mse_se:.1f}",
-                f"{row.to_champion.mean:+.1f}",
-                f"{row.to_champion.standard_error:.1f}",
-                f"{row.test_mse:.1f}",
-                f"{row.test_mae:.2f}",
-                figure(row.test_bias, "+z.1%"),
-                figure(row.test_gini_total, "z.3f"),
-                figure(row.test_gini_increment, "z.3f"),
-                figure(row.test_decile_mape, ".1%"),
-                f"{row.fit_seconds:.2f}",
-            )
-            for row in result.leaderboard
-        ],
+        ("model", *(column.title for column in COLUMNS)),
+        [(row.model, *(column.text(row) for column in COLUMNS)) for row in result.leaderboard],
         mark=names.index(result.champion.model),
-    )  # fmt: skip
+    )
     for name, why in result.failed.items():
         say(f"Left out: {name} could not be fitted: {why}")
     say("")
     say(f"Chosen: {result.champion.model} {result.champion.best_params or ''}".rstrip())
+    for check in released.report.issues:
+        say(f"{check.code} {check.title}: {check.found} {check.advice}")
     say(f"Version {released.number} is {released.alias}: {released.reason}.")
     say(f"Written: {', '.join(shown(path) for path in released.files)}")
     if released.alias == "challenger":

@@ -27,6 +27,7 @@ __all__ = [
     "PERSISTENCE",
     "PUBLISHED",
     "Candidate",
+    "Range",
     "candidates",
     "returning",
 ]
@@ -37,6 +38,19 @@ PUBLISHED = "forest (published)"
 AVERAGE = "average of the best"
 #: How many of the best candidates on the increment the average is made of.
 AVERAGED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Values from `low` to `high`, both included.
+
+    `log` gives each order of magnitude the same chance; `whole` is for counts.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +66,16 @@ class Candidate:
         Which of the two it learns.
     grid : mapping of parameter name to values
         For `GridSearchCV`; empty where there is nothing to search.
+    space : mapping of parameter name to Range or values
+        What a search beyond the grid may try; holds every point of the grid. Empty where the grid
+        is all there is: what is published stays as it was published.
     """
 
     name: str
     estimator: Any
     on: Literal["total", "increment"]
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    space: Mapping[str, Range | Sequence[Any]] = field(default_factory=dict)
 
 
 # The expected increment never falls as recency or monetary rises; the search decides whether
@@ -79,12 +97,14 @@ def candidates(seed: int) -> tuple[Candidate, ...]:
             IncrementRegressor(_boosted(seed, objective="regression")),
             "increment",
             _boosting_grid("regressor__"),
+            _boosting_space("regressor__"),
         ),
         Candidate(
             "boosting, Tweedie",
             IncrementRegressor(_boosted(seed, objective="tweedie", tweedie_variance_power=1.5)),
             "increment",
             _boosting_grid("regressor__"),
+            _boosting_space("regressor__") | {"regressor__tweedie_variance_power": Range(1.1, 1.9)},
         ),
         Candidate(
             "hurdle",
@@ -95,6 +115,11 @@ def candidates(seed: int) -> tuple[Candidate, ...]:
             {
                 "regressor__classifier__num_leaves": [7, 15],
                 "regressor__regressor__num_leaves": [4, 7],
+                "regressor__regressor__objective": ["regression", "gamma"],
+            },
+            {
+                **_trees_space("regressor__classifier__"),
+                **_trees_space("regressor__regressor__"),
                 "regressor__regressor__objective": ["regression", "gamma"],
             },
         ),
@@ -115,6 +140,11 @@ def candidates(seed: int) -> tuple[Candidate, ...]:
             ),
             "increment",
             {"regressor__max_depth": [7, 9], "regressor__min_samples_leaf": [40, 80]},
+            {
+                "regressor__max_depth": Range(4, 14, whole=True),
+                "regressor__min_samples_leaf": Range(10, 200, log=True, whole=True),
+                "regressor__max_features": [1.0, 0.67],
+            },
         ),
     )
 
@@ -153,4 +183,22 @@ def _boosting_grid(prefix: str) -> dict[str, list[Any]]:
         f"{prefix}min_child_samples": [50, 200],
         f"{prefix}n_estimators": [100, 200],
         f"{prefix}monotone_constraints": _MONOTONE,
+    }
+
+
+def _boosting_space(prefix: str) -> dict[str, Range | Sequence[Any]]:
+    return {
+        **_trees_space(prefix),
+        f"{prefix}min_child_samples": Range(20, 500, log=True, whole=True),
+        f"{prefix}reg_lambda": Range(0, 100),
+        f"{prefix}monotone_constraints": _MONOTONE,
+    }
+
+
+def _trees_space(prefix: str) -> dict[str, Range | Sequence[Any]]:
+    """What decides most: how many trees, how large, and how much of each is believed."""
+    return {
+        f"{prefix}n_estimators": Range(50, 400, whole=True),
+        f"{prefix}num_leaves": Range(3, 31, log=True, whole=True),
+        f"{prefix}learning_rate": Range(0.01, 0.2, log=True),
     }

@@ -14,8 +14,10 @@ the noise floor and the champion's avoidable error, which add up to its mean squ
 Residuals in place of outcomes take away what neighbours differ in on average. One model for both:
 a model that learnt from one would lean towards it, and the other's residual away from it.
 
-Source: Rice (1984), Bandwidth choice for nonparametric regression, Annals of Statistics 12(4), the
-estimator of variance by first differences; here of pairs that share no customer, so that pairs are
+Source: Devroye, Györfi, Lugosi, Walk (2018), A nearest neighbor estimate of the residual variance,
+Electronic Journal of Statistics 12(1), for the least error that anything can reach and its estimate
+from nearest neighbours; Rice (1984), Bandwidth choice for nonparametric regression, Annals of
+Statistics 12(4), for first differences; here of pairs that share no customer, so that pairs are
 independent and can be resampled.
 """
 
@@ -92,10 +94,12 @@ def _pairs(X: Floats, fold: Ints, seed: int) -> Ints:
     """Rows of like customers, each in at most one pair, shape (pairs, 2).
 
     Who finds nobody of the same frequency (the few who ride most, and cost most of the error) is
-    paired with the nearest frequency of the same recency.
+    paired with the nearest frequency of the same recency. From the top down, so that whoever is
+    left over in the end spent little: from the bottom up 18 of 46,656 real passengers stayed
+    without a partner, and with them 44 of 1,710 of the champion's squared error.
     """
     chance = np.random.default_rng(seed).random(len(X))
-    order = np.lexsort((chance, X[:, MONETARY], X[:, FREQUENCY], X[:, RECENCY], fold))
+    order = np.lexsort((chance, X[:, MONETARY], X[:, FREQUENCY], X[:, RECENCY], fold))[::-1]
     same = np.column_stack((fold.astype(np.float64), X[:, RECENCY], X[:, FREQUENCY]))
     pairs, alone = _neighbours(order, same)
     others, _ = _neighbours(alone, same[:, :2])

@@ -24,7 +24,16 @@ from clv.training.fitted import Fitted, finish
 from clv.training.noise import NoiseFloor, noise_floor
 from clv.training.progress import Progress, Silent
 from clv.training.repeats import TIMES, Repeats, repeat
-from clv.training.search import FOLDS, Choice, Contender, choose, fold_of, out_of_fold, search
+from clv.training.search import (
+    FOLDS,
+    Choice,
+    Contender,
+    SearchPlan,
+    choose,
+    fold_of,
+    out_of_fold,
+    search,
+)
 from clv.training.split import held_out
 
 __all__ = ["Standing", "TrainingResult", "train"]
@@ -115,6 +124,7 @@ def train(
     seed: int = 42,
     test_share: float = 0.2,
     jobs: int = 2,
+    plan: SearchPlan = SearchPlan(),  # noqa: B008 - frozen
     progress: Progress | None = None,
     among: Sequence[Candidate] | None = None,
 ) -> TrainingResult:
@@ -129,6 +139,8 @@ def train(
         Expected share of customers held out, between 0 and 1.
     jobs : int
         Fits at a time; the result does not depend on it.
+    plan : SearchPlan
+        How parameters are searched; each candidate's grid by default.
     progress : Progress, optional
     among : sequence of Candidate, optional
         From simplest to most complex; all of `clv.models.candidates` by default.
@@ -149,7 +161,7 @@ def train(
         )
     X, y = seen.activity.matrix(), seen.outcome
     contenders, failed = search(
-        among or candidates(seed), X, y, seed=seed, jobs=jobs, progress=progress
+        among or candidates(seed), X, y, plan=plan, seed=seed, jobs=jobs, progress=progress
     )
     choice = choose(contenders, y)
     champion = choice.champion

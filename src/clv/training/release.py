@@ -1,6 +1,5 @@
 """From a training result to a registered version: bundle, parity gate, and who becomes champion."""
 
-import math
 import platform
 import tempfile
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from clv.registry import Registry, RunRecord
 from clv.schema import FEATURES, MONETARY, Activity, Window
 from clv.training.fitted import Fitted
 from clv.training.pipeline import Standing, TrainingResult
-from clv.training.report import write_reports
+from clv.training.report import Report, make_report, write_reports
+from clv.training.report.leaderboard import metrics
 from clv.training.split import held_out
 
 __all__ = ["MAX_RELATIVE_ERROR", "Release", "check_parity", "release"]
@@ -43,7 +43,7 @@ class Release:
     """What became of a training.
 
     `comparison` is this model's squared error less the former champion's on rows that neither has
-    seen; None where there was nothing to compare with.
+    seen; None where there was nothing to compare with. `files` are what was left to read.
     """
 
     number: str
@@ -51,6 +51,7 @@ class Release:
     reason: str
     comparison: PairedDifference | None
     files: tuple[Path, ...]
+    report: Report
 
 
 def release(
@@ -69,7 +70,7 @@ def release(
     result : TrainingResult
     registry : Registry
     folder : Path
-        Where leaderboard and model card of the latest training are left for reading.
+        Where leaderboard, model card and report of the latest training are left for reading.
     now : datetime
         When training ended, UTC.
     generated : bool
@@ -92,19 +93,20 @@ def release(
             _manifest(result, now, generated=generated),
             {role: export(fit.expected, fit.returning) for role, fit in originals.items()},
         )
+        predictors = {role: Predictor.load(bundle, role=role) for role in originals}
         for role, original in originals.items():
-            predictor = Predictor.load(bundle, role=role)
-            check_parity(predictor, original, result.history.activity)
-        reports = write_reports(Path(temporary), result)
+            check_parity(predictors[role], original, result.history.activity)
+        report = make_report(result, predictors["holdout"])
+        reports = write_reports(Path(temporary), result, report)
         former = registry.number_of("champion")
         alias, reason, comparison = _decide(result, bundle, registry, former, promote=promote)
         number = registry.register(bundle, reports, _record(result), _tags(result.champion))
         if alias == "champion":
-            registry.promote(number, reason)
+            registry.promote(number, reason, expected=former)
         else:
             registry.challenge(number, reason)
-        kept = tuple(report.replace(folder / report.name) for report in reports)
-    return Release(number, alias, reason, comparison, kept)
+        kept = tuple(file.replace(folder / file.name) for file in reports)
+    return Release(number, alias, reason, comparison, kept, report)
 
 
 def check_parity(predictor: Predictor, original: Fitted, activity: Activity) -> None:
@@ -211,7 +213,7 @@ def _manifest(result: TrainingResult, now: datetime, *, generated: bool) -> Mani
         horizon_days=history.window.horizon_days,
         created_at=now,
         parameters=champion.parameters,
-        metrics={name: float(value) for name, value in _metrics(result.champion).items()},
+        metrics=metrics(result.champion),
         data=DataSummary(
             source=history.source,
             generated=generated,
@@ -253,22 +255,6 @@ def _golden_rows(model: Fitted, window: Window) -> tuple[GoldenRow, ...]:
     )
 
 
-def _metrics(row: Standing) -> dict[str, float]:
-    """The numbers of one leaderboard line; what could not be computed is left out."""
-    values = {
-        "cv_mse": row.cv_mse,
-        "cv_mse_se": row.cv_mse_se,
-        "test_mse": row.test_mse,
-        "test_mae": row.test_mae,
-        "test_bias": row.test_bias,
-        "test_gini_total": row.test_gini_total,
-        "test_gini_increment": row.test_gini_increment,
-        "test_decile_mape": row.test_decile_mape,
-        "fit_seconds": row.fit_seconds,
-    }
-    return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
 def _tags(row: Standing) -> dict[str, str]:
     return {"cv_mse": f"{row.cv_mse:.1f}", "test_mse": f"{row.test_mse:.1f}"}
 
@@ -285,8 +271,8 @@ def _record(result: TrainingResult) -> RunRecord:
             "source": history.source,
             "fingerprint": history.fingerprint(),
         },
-        metrics=_metrics(result.champion),
+        metrics=metrics(result.champion),
         candidates=[
-            RunRecord(row.model, row.best_params, _metrics(row)) for row in result.leaderboard
+            RunRecord(row.model, row.best_params, metrics(row)) for row in result.leaderboard
         ],
     )

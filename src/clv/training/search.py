@@ -1,6 +1,7 @@
 """Search every candidate by cross-validation on the training rows, and choose among them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,9 +20,35 @@ from clv.models.laws import broken_law
 from clv.schema import Floats, Ints
 from clv.training.progress import Progress
 
-__all__ = ["FOLDS", "Choice", "Contender", "choose", "fold_of", "out_of_fold", "search"]
+__all__ = [
+    "FOLDS",
+    "Choice",
+    "Contender",
+    "SearchPlan",
+    "choose",
+    "fold_of",
+    "out_of_fold",
+    "search",
+]
 
 FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """How parameters are searched.
+
+    Attributes
+    ----------
+    kind : {'grid', 'optuna'}
+        The grid of each candidate; or beyond it, by Optuna, for those that have a space.
+    trials : int
+        Points that Optuna tries of each candidate after its grid. They are the budget: one in
+        minutes would make the result depend on the machine.
+    """
+
+    kind: Literal["grid", "optuna"] = "grid"
+    trials: int = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +62,7 @@ class Contender:
     estimator : estimator
         Fitted on all training rows with the best parameters.
     parameters : dict
-        The best of the grid, by mean squared error over the folds.
+        The best that the search found, by mean squared error over the folds.
     out_of_fold : array of shape (n_train,)
         Prediction of each training row by a model that did not see it.
     fit_seconds : float
@@ -71,11 +98,12 @@ def search(
     X: Floats,
     y: Floats,
     *,
+    plan: SearchPlan = SearchPlan(),
     seed: int,
     jobs: int,
     progress: Progress,
 ) -> tuple[list[Contender], dict[str, str]]:
-    """Search each candidate's grid, then average the best on the increment.
+    """Search each candidate's parameters, then average the best on the increment.
 
     Returns
     -------
@@ -89,7 +117,7 @@ def search(
     with joblib.parallel_config("threading", n_jobs=jobs):
         for candidate in candidates:
             try:
-                contenders.append(_search_one(candidate, X, y, seed, progress))
+                contenders.append(_search_one(candidate, X, y, plan, seed, progress))
             except (ValueError, LightGBMError) as error:
                 failed[candidate.name] = str(error).strip().splitlines()[-1]
     if not contenders:
@@ -99,34 +127,54 @@ def search(
 
 
 def _search_one(
-    candidate: Candidate, X: Floats, y: Floats, seed: int, progress: Progress
+    candidate: Candidate, X: Floats, y: Floats, plan: SearchPlan, seed: int, progress: Progress
 ) -> Contender:
     points = int(np.prod([len(values) for values in candidate.grid.values()]))
-    progress.start(candidate.name, (points + 1) * FOLDS)
+    trials = plan.trials if plan.kind == "optuna" and candidate.space else 0
+    progress.start(candidate.name, (points + trials + 1) * FOLDS)
 
     def score(estimator: Any, rows: Floats, actual: Floats) -> float:
         progress.step()
         return -float(mean_squared_error(actual, estimator.predict(rows)))
 
-    found = GridSearchCV(
-        candidate.estimator,
-        {name: list(values) for name, values in candidate.grid.items()},
-        scoring=score,
-        cv=KFold(FOLDS, shuffle=True, random_state=seed),
-        error_score="raise",
-    ).fit(X, y)
-    unseen = out_of_fold(found.best_estimator_, X, y, seed=seed)
+    folds = KFold(FOLDS, shuffle=True, random_state=seed)
+    if trials:
+        # Optuna takes half a second to import, and most trainings do without it.
+        from clv.training.tune import tune  # noqa: PLC0415
+
+        parameters = tune(candidate, X, y, folds=folds, score=score, trials=trials, seed=seed)
+    else:
+        parameters = _best_of_the_grid(candidate, X, y, folds, score)
+    estimator = clone(candidate.estimator).set_params(**parameters)
+    started = time.perf_counter()
+    estimator.fit(X, y)
+    fit_seconds = time.perf_counter() - started
+    unseen = out_of_fold(estimator, X, y, seed=seed)
     for _ in range(FOLDS):
         progress.step()
     return Contender(
         candidate.name,
         candidate.on,
-        found.best_estimator_,
-        dict(found.best_params_),
+        estimator,
+        parameters,
         unseen,
-        float(found.refit_time_),
-        broken_law(found.best_estimator_, X),
+        fit_seconds,
+        broken_law(estimator, X),
     )
+
+
+def _best_of_the_grid(
+    candidate: Candidate, X: Floats, y: Floats, folds: KFold, score: Callable[..., float]
+) -> dict[str, Any]:
+    found = GridSearchCV(
+        candidate.estimator,
+        {name: list(values) for name, values in candidate.grid.items()},
+        scoring=score,
+        cv=folds,
+        refit=False,
+        error_score="raise",
+    ).fit(X, y)
+    return dict(found.best_params_)
 
 
 def out_of_fold(estimator: Any, X: Floats, y: Floats, *, seed: int) -> Floats:

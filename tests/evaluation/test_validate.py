@@ -3,24 +3,17 @@
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
-from clv import validation
+from clv import evaluation
 from clv.data.checks import History
 from clv.data.simulate import simulate
 from clv.errors import DataError
-from clv.schema import Activity, Window
-from clv.validation import Validation, validate
-
-
-def history_of(table: pa.Table, window: Window) -> History:
-    names = [*(column.name for column in window.features), window.outcome.name]
-    *features, outcome = (table[name].to_numpy().astype(float) for name in names)
-    ids = np.array([str(name) for name in table["id"].to_pylist()], dtype=object)
-    return History(ids, Activity.of(*features), outcome, window, "unseen.csv", len(table))
+from clv.evaluation import Validation, validate
+from clv.schema import Window
+from evaluation.making import history_of
 
 
 @pytest.fixture(scope="module")
@@ -152,4 +145,4 @@ def test_customers_of_another_window_are_refused(predictor):
 
 
 def test_the_public_names_are_there():
-    assert all(hasattr(validation, name) for name in validation.__all__)
+    assert all(hasattr(evaluation, name) for name in evaluation.__all__)

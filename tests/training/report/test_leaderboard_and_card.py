@@ -1,4 +1,4 @@
-"""What a training leaves to read says all of it, and nothing that is none."""
+"""Leaderboard and model card say all of it, and nothing that is none."""
 
 import csv
 import json
@@ -13,9 +13,11 @@ from clv.data.checks import Finding, History
 from clv.models.candidates import AVERAGE, MEAN, PERSISTENCE
 from clv.training import TrainingResult, train
 from clv.training.pipeline import Standing
-from clv.training.report import model_card, write_reports
+from clv.training.report import Report, leaderboard_table, make_report, model_card, write_reports
+from clv.training.report.leaderboard import metrics
 from clv.training.split import held_out
 from support import quick_candidates
+from training.report.making import holdout_of
 from training.spies import Refuses, candidate
 
 COLUMNS = [
@@ -33,7 +35,7 @@ def nobody_returned(history: History) -> TrainingResult:
     test = held_out(few.ids, seed=42, share=0.2)
     outcome = np.where(test, few.activity.monetary, few.outcome)
     return train(
-        replace(few, outcome=outcome),
+        replace(few, outcome=outcome, returned=outcome > few.activity.monetary),
         among=[*quick_candidates()[:3], candidate("refuses", Refuses())],
     )
 
@@ -44,11 +46,13 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def test_the_results_hold_every_candidate_and_every_figure(
-    result: TrainingResult, tmp_path: Path
+    result: TrainingResult, report: Report, tmp_path: Path
 ) -> None:
-    assert [path.name for path in write_reports(tmp_path, result)] == [
+    assert [path.name for path in write_reports(tmp_path, result, report)] == [
         "model_results.csv",
         "model_card.md",
+        "report.html",
+        "report.json",
     ]
     rows = rows_of(tmp_path)
     assert list(rows[0]) == COLUMNS
@@ -111,7 +115,9 @@ def test_a_figure_that_is_not_defined_is_left_blank(
     nobody_returned: TrainingResult, tmp_path: Path
 ) -> None:
     assert np.isnan(nobody_returned.champion.test_gini_increment)
-    write_reports(tmp_path, nobody_returned)
+    write_reports(
+        tmp_path, nobody_returned, make_report(nobody_returned, holdout_of(nobody_returned))
+    )
     for row in rows_of(tmp_path):
         assert row["test_gini_increment"] == ""
         assert all(value for name, value in row.items() if name != "test_gini_increment")
@@ -125,9 +131,9 @@ def test_a_figure_that_is_not_defined_is_left_blank(
 
 
 def test_nothing_is_none_in_the_reports_of_a_usual_training(
-    result: TrainingResult, tmp_path: Path
+    result: TrainingResult, report: Report, tmp_path: Path
 ) -> None:
-    for path in write_reports(tmp_path, result):
+    for path in write_reports(tmp_path, result, report)[:2]:
         assert not NO_NUMBER.search(path.read_text(encoding="utf-8")), path.name
 
 
@@ -137,3 +143,14 @@ def test_a_candidate_that_was_left_out_is_on_the_card_with_its_reason(
     reason = "- refuses could not be fitted: These customers are not to my taste.\n"
     # A blank line ends the list; otherwise the next paragraph would belong to it.
     assert reason + "\n`cv` is cross-validated" in model_card(nobody_returned)
+
+
+def test_what_is_another_at_every_run_is_not_in_the_table(result: TrainingResult) -> None:
+    assert "fit s" not in leaderboard_table(result.leaderboard)
+
+
+def test_the_registry_gets_the_figures_of_a_model_alone(result: TrainingResult) -> None:
+    kept = metrics(result.champion)
+    compared = {"cv_mse_to_champion", "cv_mse_to_champion_se"}
+    assert set(kept) == set(COLUMNS) - compared - {"model", "best_params"}
+    assert kept["test_mse"] == result.champion.test_mse

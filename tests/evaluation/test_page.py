@@ -8,10 +8,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clv.errors import OutputError
-from clv.validation import Validation, validate, write_page
+from clv.evaluation import Validation, validate, write_page
 from support.rights import without_rights
 
 
@@ -111,13 +112,41 @@ def test_the_second_table_holds_the_deciles(page, validated):
     ]
 
 
-def test_the_third_table_holds_the_largest_misses(page, validated):
-    rows = page.tables[2][1:]
+def test_the_last_table_holds_the_largest_misses(page, validated):
+    rows = page.tables[3][1:]
     assert [row[0] for row in rows] == [miss.id for miss in validated.misses]
     assert [row[-2:] for row in rows] == [
         [f"{miss.predicted:.2f}", f"{miss.actual:.2f}"] for miss in validated.misses
     ]
-    assert len(page.tables) == 3
+    assert len(page.tables) == 4
+
+
+def test_the_third_table_holds_the_intervals_of_each_score_bin(page, validated):
+    header, *rows, everybody = page.tables[2]
+    wide, narrow = validated.coverage
+    assert [header[3], header[5]] == ["in the 90% interval", "in the 80% interval"]
+    assert [row[0] for row in rows] == [str(row.score_bin) for row in wide.bins]
+    assert [row[3] for row in rows] == [f"{row.covered:.1%}" for row in wide.bins]
+    points = [row.is_point for row in narrow.bins]
+    assert [row[6] == "a point" for row in rows] == points
+    assert any(points)
+    assert everybody[3] == f"{wide.covered:.1%}"
+
+
+def test_each_picture_is_drawn_once_with_a_title_and_how_to_read_it(page, text):
+    assert page.tags["figure"] == page.tags["h3"] == page.tags["figcaption"] == 9
+    assert text.count("Plotly.newPlot(") >= 9
+    assert len(text) < 8_000_000  # the library is there once
+
+
+def test_where_nobody_came_back_there_is_no_order_to_draw(history, predictor, tmp_path):
+    few = history[:50]
+    nobody = replace(few, outcome=few.activity.monetary, returned=np.zeros(50, dtype=bool))
+    write_page(validate(nobody, predictor), tmp_path / "page.html")
+    shown = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "there is no order to find" in shown.text
+    assert shown.tables[0][1][6] == "–"
+    assert "nan" not in shown.text
 
 
 def test_a_model_that_is_shown_its_own_rows_is_said_to_be(validated, tmp_path, page):
@@ -143,7 +172,7 @@ def test_hostile_names_are_shown_and_not_run(validated, page, tmp_path):
     shown = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert shown.tags == page.tags
     assert shown.links == []
-    assert shown.tables[2][1][0] == HOSTILE
+    assert shown.tables[3][1][0] == HOSTILE
     assert f"customers\nof {HOSTILE} whose" in shown.text
 
 

@@ -1,0 +1,57 @@
+"""`clv report`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clv.cli.scoring import ModelVersion
+from clv.cli.show import JsonOption, print_json, say, shown, table
+from clv.settings import load_settings
+
+__all__ = ["report"]
+
+
+def report(
+    model_version: ModelVersion = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Page to write. Default: `report.html` in CLV_HOME.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the training of a version found: its report, and the checks of its method.
+
+    The page opens in any browser and asks the network for nothing. With --json, all its figures;
+    the page is then written only where --output says.
+
+    Example: `clv report`
+    """
+    from clv.evaluation import REPORT_JSON, REPORT_PAGE, save_page
+    from clv.registry import open_registry
+
+    settings = load_settings()
+    registry = open_registry(settings)
+    number = model_version or registry.champion()
+    found = json.loads(registry.report(number, REPORT_JSON).read_bytes())
+    page = output or settings.root / REPORT_PAGE
+    if output or not as_json:
+        save_page(registry.report(number, REPORT_PAGE).read_text(encoding="utf-8"), page)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        f"Version {number}: {found['champion']}",
+        ("code", "check", "status", "found"),
+        [
+            (check["code"], check["title"], check["status"], check["found"])
+            for check in found["checks"]
+        ],
+        text=("check", "status", "found"),
+    )
+    say("")
+    for check in found["checks"]:
+        if check["status"] == "issue":
+            say(f"{check['code']}: {check['advice']}")
+    say(found["verdict"])
+    say(f"Report: {shown(page)}")

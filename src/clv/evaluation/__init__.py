@@ -1,0 +1,22 @@
+"""Predictions against actuals: everything that is measured of a Predictor where outcomes are known.
+
+Used by `clv validate` and by the report of every training.
+"""
+
+from clv.evaluation.evaluate import Evaluation, evaluate
+from clv.evaluation.intervals import Coverage
+from clv.evaluation.page import REPORT_JSON, REPORT_PAGE, save_page, write_page
+from clv.evaluation.validate import Line, Validation, validate
+
+__all__ = [
+    "REPORT_JSON",
+    "REPORT_PAGE",
+    "Coverage",
+    "Evaluation",
+    "Line",
+    "Validation",
+    "evaluate",
+    "save_page",
+    "validate",
+    "write_page",
+]

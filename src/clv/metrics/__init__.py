@@ -1,0 +1,72 @@
+"""What is measured about predictions: pure functions of arrays, each with its trap and its source.
+
+Throughout, `actual` and `predicted` are arrays of shape (n,) in currency units.
+
+    errors          squared errors, bias, paired differences between models
+    order           Gini, deciles, capture curves, rank correlation; ties averaged
+    probability     Brier score, reliability, AUC
+    drift           how far one set of customers is from another
+    quality         the figures by which models are compared, together
+"""
+
+from clv.metrics.drift import noise_of_stability, stability_index
+from clv.metrics.errors import (
+    PairedDifference,
+    bias,
+    mae,
+    mse,
+    paired_bootstrap,
+    paired_difference,
+    squared_errors,
+)
+from clv.metrics.order import (
+    CurvePoint,
+    DecileRow,
+    averaged_within_ties,
+    capture_curve,
+    captured,
+    decile_mape,
+    deciles,
+    normalised_gini,
+    rank_correlation,
+    ranks,
+    to_micros,
+)
+from clv.metrics.probability import (
+    ReliabilityRow,
+    auc,
+    base_rate_brier,
+    brier,
+    reliability,
+)
+from clv.metrics.quality import Quality, measure
+
+__all__ = [
+    "CurvePoint",
+    "DecileRow",
+    "PairedDifference",
+    "Quality",
+    "ReliabilityRow",
+    "auc",
+    "averaged_within_ties",
+    "base_rate_brier",
+    "bias",
+    "brier",
+    "capture_curve",
+    "captured",
+    "decile_mape",
+    "deciles",
+    "mae",
+    "measure",
+    "mse",
+    "noise_of_stability",
+    "normalised_gini",
+    "paired_bootstrap",
+    "paired_difference",
+    "rank_correlation",
+    "ranks",
+    "reliability",
+    "squared_errors",
+    "stability_index",
+    "to_micros",
+]

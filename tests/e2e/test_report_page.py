@@ -1,0 +1,81 @@
+"""The pages in a real browser, offline: all is drawn, nothing is asked for, nothing is cut."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from clv.bundle import Predictor
+from clv.data.checks import History
+from clv.evaluation import validate, write_page
+from support.browser import Visit, visit
+
+DESKTOP, PHONE = 1200, 400
+REPORT = [
+    "Checks", "Data", "Candidates", "Who comes first", "Promise and outcome by decile", "Intervals",
+    "Who returns", "Where it is off", "What a campaign reaches", "What moves a prediction",
+    "Older cohorts learnt from, younger ones predicted", "How much better could it be?",
+    "Largest misses", "Limits",
+]  # fmt: skip
+VALIDATION = [
+    "Overall, beside the baselines", "By decile", "Who comes first", "Intervals", "Who returns",
+    "Where it is off", "Largest misses",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pages(
+    trained_home: Path, history: History, predictor: Predictor, tmp_path_factory
+) -> dict[str, Path]:
+    validation = tmp_path_factory.mktemp("pages") / "validation.html"
+    write_page(validate(history[:900], predictor), validation)
+    return {"report": trained_home / "report.html", "validation": validation}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("report", DESKTOP), ("report", PHONE), ("validation", DESKTOP), ("validation", PHONE),
+    ],
+    ids=lambda one: f"{one[0]}-{one[1]}",
+)  # fmt: skip
+def opened(
+    request, browser: Browser, pages: dict[str, Path]
+) -> Iterator[tuple[Visit, list[str], int]]:
+    name, width = request.param
+    headings = {"report": REPORT, "validation": VALIDATION}[name]
+    plots = {"report": 21, "validation": 9}[name]
+    seen = visit(browser, pages[name], width=width)
+    yield seen, headings, plots
+    seen.page.context.close()
+
+
+def test_a_page_is_whole_offline(opened: tuple[Visit, list[str], int]) -> None:
+    seen, headings, plots = opened
+    assert seen.complaints == []
+    assert {url.split(":")[0] for url in seen.requests} <= {"file", "data", "blob"}
+    assert [one.inner_text() for one in seen.page.query_selector_all("h2")] == headings
+    drawn = seen.plots()
+    assert len(drawn) == plots
+    width = seen.page.viewport_size["width"]
+    for plot in drawn:
+        assert 250 < plot["width"] <= width
+        assert plot["height"] > 100
+        assert plot["drawn"] > 0
+    assert seen.overflow() == 0
+
+
+def test_no_text_of_a_plot_is_cut_off(opened: tuple[Visit, list[str], int]) -> None:
+    seen, _, _ = opened
+    assert seen.cut_off() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_by_day_and_by_night(
+    browser: Browser, pages: dict[str, Path], scheme: str
+) -> None:
+    seen = visit(browser, pages["report"], width=DESKTOP, scheme=scheme)
+    for selector, least in (("p", 7), ("figcaption", 4.5), (".xtitle", 7), (".issue", 4.5)):
+        assert seen.contrast(selector) >= least, selector
+    seen.page.context.close()

@@ -1,0 +1,122 @@
+"""The machine's own Chromium, offline: what a page draws, asks for and complains of."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+__all__ = ["Visit", "browser", "visit"]
+
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+# Of a module, not of the session: while it is open, nobody else may run an event loop.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser; the test is skipped where the machine has none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("there is no chromium on this machine; .ci/run installs it")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=_FLAGS)
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Visit:
+    """A page that was opened, what it asked for, and what it complained of."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than the window."""
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return int(self.page.evaluate(wide))
+
+    def plots(self) -> list[dict[str, float]]:
+        """Width, height and number of drawn paths of each plot."""
+        found: list[dict[str, float]] = self.page.evaluate(
+            """() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => {
+                const svg = plot.querySelector('svg.main-svg');
+                const box = svg ? svg.getBoundingClientRect() : {width: 0, height: 0};
+                const drawn = plot.querySelectorAll('.plot path, .plot image').length;
+                return {width: box.width, height: box.height, drawn};
+            })"""
+        )
+        return found
+
+    def cut_off(self) -> list[str]:
+        """Texts of plots that reach beyond their plot."""
+        found: list[str] = self.page.evaluate(
+            """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(plot => {
+                const box = plot.getBoundingClientRect();
+                return [...plot.querySelectorAll('text')].filter(text => {
+                    const own = text.getBoundingClientRect();
+                    return own.width > 0 && (
+                        own.left < box.left - 1 || own.right > box.right + 1
+                        || own.top < box.top - 1 || own.bottom > box.bottom + 1);
+                }).map(text => plot.id + ': ' + text.textContent);
+            })"""
+        )
+        return found
+
+    def contrast(self, selector: str) -> float:
+        """Of the first such text with the background of the page; 21 is black on white."""
+        text, paper = self.page.evaluate(
+            """selector => {
+                const style = getComputedStyle(document.querySelector(selector));
+                const drawn = document.querySelector(selector) instanceof SVGElement;
+                return [drawn ? style.fill : style.color,
+                        getComputedStyle(document.body).backgroundColor];
+            }""",
+            selector,
+        )
+        high, low = sorted((_luminance(text), _luminance(paper)), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of `rgb(...)`, as WCAG 2.2 defines it."""
+    parts = (int(value) / 255 for value in re.findall(r"\d+", colour)[:3])
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def visit(
+    browser: Browser, file: Path, *, width: int, scheme: Literal["light", "dark"] = "light"
+) -> Visit:
+    """Open a file without network in a window of that width."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, offline=True, color_scheme=scheme
+    )
+    seen = Visit(context.new_page())
+    seen.page.on("request", lambda request: seen.requests.append(request.url))
+    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    seen.page.on(
+        "console",
+        lambda message: (
+            seen.complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
+    seen.page.goto(file.as_uri(), wait_until="load")
+    seen.page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length > 0")
+    return seen
