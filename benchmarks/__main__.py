@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.intervals import intervals
 from benchmarks.quality import quality
-from benchmarks.speed import batch, one_row
+from benchmarks.speed import batch, in_memory, one_row
+from benchmarks.tried import tried
 from clv.clock import utc_now
 from clv.data.checks import read_history
 from clv.data.sample import write_sample
@@ -49,10 +51,14 @@ def sections(folder: Path) -> Iterator[str]:
         print("real passengers")
         result = trained_on(REAL)
         yield quality("Quality on 58,206 real passengers", result)
+    yield intervals("Intervals and probability of return", result)
+    print("what else was tried")
+    yield tried("Tried and left out", result)
     registry = open_registry(Settings(home=folder))
     number = release(result, registry, folder, now=utc_now()).number
     print("speed")
     yield one_row(result, registry.bundle(number))
+    yield in_memory(registry.bundle(number))
     yield batch(folder, registry.bundle(number))
 
 

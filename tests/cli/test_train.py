@@ -16,9 +16,11 @@ import pytest
 
 from clv.bundle import Predictor
 from clv.data.sources import databases
+from clv.errors import UsageError
 from clv.registry import open_registry
 from clv.schema import DEFAULT_TABLE
 from clv.settings import Settings
+from clv.training.search import SearchPlan
 from support.rights import without_rights
 
 
@@ -335,3 +337,27 @@ def test_a_home_that_cannot_be_written_to_is_told_before_the_search(
         Path(folder).chmod(0o755)
     assert refused.code == 1
     assert "ermission" in refused.complaint
+
+
+def test_a_search_beyond_the_grid_is_asked_for_by_name_with_its_trials(clv, monkeypatch):
+    asked = []
+
+    def train(*_: Any, plan: SearchPlan, **__: Any) -> None:
+        asked.append(plan)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("clv.training.train", train)
+    monkeypatch.setattr("clv.cli.data._PASSENGERS", 1_000)
+    for options, plan in (
+        ((), SearchPlan("grid", 40)),
+        (("--search", "optuna"), SearchPlan("optuna", 40)),
+        (("--search", "optuna", "--trials", "7"), SearchPlan("optuna", 7)),
+    ):
+        assert clv("train", *options).code == 2
+        assert asked[-1] == plan
+
+
+def test_trials_without_a_search_that_counts_them_are_refused(clv):
+    refused = clv("train", "--trials", "7")
+    assert refused.code == 2
+    assert "--trials 7 without --search optuna" in refused.complaint

@@ -1,6 +1,7 @@
 """What every candidate promises, whatever it is made of; the average of the best included."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,18 @@ from bundle.making import bundle_of
 from clv.bundle import Predictor
 from clv.data.checks import History, read_history
 from clv.data.sources import open_source
-from clv.models.candidates import AVERAGE, MEAN, PERSISTENCE, PUBLISHED, candidates
+from clv.models.candidates import (
+    AVERAGE,
+    MEAN,
+    PERSISTENCE,
+    PUBLISHED,
+    Candidate,
+    Range,
+    candidates,
+)
 from clv.models.estimators import AverageRegressor
-from clv.schema import MAX_FREQUENCY, MAX_MONETARY, MONETARY, Activity, Floats, Window
+from clv.models.laws import broken_law
+from clv.schema import MAX_FREQUENCY, MAX_MONETARY, MONETARY, RECENCY, Activity, Floats, Window
 
 SEED = 42
 # Enough trees to differ between rows, few enough to be fitted many times.
@@ -33,6 +43,9 @@ TAKES_MISSING_VALUES = {PUBLISHED}
 RISES_WITH_RECENCY_AND_SPEND = (
     PERSISTENCE, "boosting", "boosting, Tweedie", "hurdle", "forest", AVERAGE,
 )  # fmt: skip
+BREAKS_A_LAW = (MEAN, PUBLISHED)
+# These break one where the total rises by less than what is spent, which is a matter of the data.
+ON_A_LINE = ("linear", "ridge")
 
 CORNERS = np.array(
     [
@@ -350,6 +363,71 @@ def test_on_no_line_through_the_range_does_the_expectation_fall(
     assert (np.diff(increment, axis=2) >= 0).all()
 
 
+def test_every_candidate_keeps_the_laws_or_is_known_to_break_them() -> None:
+    assert {*RISES_WITH_RECENCY_AND_SPEND, *BREAKS_A_LAW, *ON_A_LINE} == set(CASES)
+
+
+@pytest.mark.parametrize("rising", RISES_WITH_RECENCY_AND_SPEND)
+def test_who_keeps_the_laws_may_become_champion(
+    learn: Callable[[str], Learnt], rising: str, X: Floats
+) -> None:
+    assert broken_law(learn(rising).model, X) == ""
+
+
+FALL = re.compile(
+    r"the expected increment falls by (.+) as (recency|monetary) rises "
+    r"from recency (.+), frequency (.+), monetary (.+)"
+)
+
+
+@pytest.mark.parametrize("falling", BREAKS_A_LAW)
+def test_who_breaks_a_law_is_marked_with_the_place_where(
+    learn: Callable[[str], Learnt], falling: str, X: Floats
+) -> None:
+    model = learn(falling).model
+    place = FALL.fullmatch(broken_law(model, X))
+    assert place
+    # It does fall from there: to a later day, or with more money.
+    feature = RECENCY if place[2] == "recency" else MONETARY
+    line = np.tile([float(place[number]) for number in (3, 4, 5)], (400, 1))
+    line[1:, feature] += np.geomspace(0.01, 8 * X[:, feature].max(), 399)
+    expected = np.maximum(model.predict(line) - line[:, MONETARY], 0.0)
+    assert expected[0] - expected.min() >= 0.9 * float(place[1])
+
+
+@pytest.mark.parametrize("straight", ON_A_LINE)
+@pytest.mark.parametrize(("slope", "lawful"), [(0.5, True), (-0.5, False)])
+def test_a_line_is_marked_where_who_spent_more_is_expected_to_spend_less(
+    straight: str, X: Floats, slope: float, *, lawful: bool
+) -> None:
+    increment = 20 + X[:, RECENCY] + slope * X[:, MONETARY]
+    model = clone(CASES[straight]).fit(X, X[:, MONETARY] + increment)
+    assert (broken_law(model, X) == "") is lawful
+
+
+@pytest.mark.parametrize(
+    "one", [one for one in candidates(SEED) if one.space], ids=lambda one: one.name
+)
+@settings(derandomize=True, deadline=None, max_examples=8)
+@given(data=st.data())
+def test_a_champion_from_anywhere_in_its_space_keeps_the_laws(
+    one: Candidate, data: st.DataObject, X: Floats, y: Floats
+) -> None:
+    """Whatever the search beyond the grid may find; few trees, of the sizes it may try."""
+    point = {name: data.draw(_values(name, values)) for name, values in one.space.items()}
+    assert broken_law(clone(one.estimator).set_params(**point).fit(X, y), X) == ""
+
+
+def _values(name: str, values: Range | Sequence[Any]) -> st.SearchStrategy[Any]:
+    if name.endswith("n_estimators"):
+        return st.just(TREES)
+    if not isinstance(values, Range):
+        return st.sampled_from(list(values))
+    if values.whole:
+        return st.integers(int(values.low), int(values.high))
+    return st.floats(values.low, values.high)
+
+
 def test_every_candidate_has_a_name_of_its_own_and_a_grid_that_fits_it() -> None:
     everyone = candidates(SEED)
     assert len({one.name for one in everyone}) == len(everyone)
@@ -357,6 +435,25 @@ def test_every_candidate_has_a_name_of_its_own_and_a_grid_that_fits_it() -> None
     for one in everyone:
         assert set(one.grid) <= set(one.estimator.get_params())
         assert all(len(values) > 0 for values in one.grid.values())
+
+
+def test_what_is_published_is_searched_over_its_own_grid_alone() -> None:
+    spaces = {one.name for one in candidates(SEED) if one.space}
+    assert spaces == {"boosting", "boosting, Tweedie", "hurdle", "forest"}
+
+
+def test_the_space_beyond_the_grid_holds_every_point_of_it() -> None:
+    """And what the estimator has of itself where the grid does not say: the search begins there."""
+    for one in candidates(SEED):
+        if one.space:
+            assert set(one.grid) <= set(one.space)
+        for name, values in one.space.items():
+            for value in one.grid.get(name, [one.estimator.get_params()[name]]):
+                if isinstance(values, Range):
+                    assert values.low <= value <= values.high
+                    assert values.low > 0 or not values.log
+                else:
+                    assert value in values
 
 
 def test_the_seed_reaches_every_candidate_that_draws() -> None:

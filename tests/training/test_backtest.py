@@ -80,15 +80,11 @@ def test_nobody_is_learnt_from_whose_horizon_had_not_passed(
         assert not set(known.ids) & set(tested.ids)
 
 
-def test_the_order_of_the_rows_decides_nothing_about_who_is_in_a_cohort(
+def test_the_order_of_the_rows_decides_nothing(
     history: History, recipe: Any, cohorts: tuple[Cohort, ...]
 ) -> None:
-    shuffled = history[np.random.default_rng(1).permutation(len(history))]  # type: ignore[index]
-    again = backtest(shuffled, recipe, seed=42, progress=Silent())
-    for one, other in zip(cohorts, again, strict=True):
-        assert (one.start, one.end, one.learnt_from, one.tested_on, one.actual) == (
-            other.start, other.end, other.learnt_from, other.tested_on, pytest.approx(other.actual),
-        )  # fmt: skip
+    shuffled = history[np.random.default_rng(1).permutation(len(history))]
+    assert backtest(shuffled, recipe, seed=42, progress=Silent()) == cohorts
 
 
 def test_fares_that_double_show_in_the_cohort_in_which_they_did(

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from sklearn.base import clone
 from sklearn.metrics import mean_squared_error
 
-from bundle.making import bundle_of
+from bundle.making import UNCERTAINTY, bundle_of, returning_like_anybody
 from clv.bundle import Manifest, Predictor
 from clv.data.checks import History
 from clv.errors import BundleError, RegistryError
@@ -22,6 +22,7 @@ from clv.registry import Registry, open_registry
 from clv.schema import FEATURES, MONETARY, RECENCY, Floats, Window
 from clv.settings import Settings
 from clv.training import Release, TrainingResult, release, train
+from clv.training.fitted import Fitted
 from clv.training.release import check_parity
 from support import quick_candidates
 
@@ -48,9 +49,9 @@ def let_go(registry: Registry, tmp_path: Path) -> Callable[..., Release]:
 
 
 @pytest.fixture(scope="module")
-def mean(history: History) -> TrainingResult:
-    """A training that knows no better than the mean."""
-    return train(history, among=quick_candidates()[:1])
+def weak(history: History) -> TrainingResult:
+    """A training that knows no better than that the month equals the week."""
+    return train(history, among=quick_candidates()[1:2])
 
 
 class Lies(IncrementRegressor):
@@ -65,6 +66,11 @@ class Lies(IncrementRegressor):
 def liar(history: History) -> Lies:
     boosting = next(one for one in quick_candidates() if one.name == "boosting").estimator
     return Lies(clone(boosting.regressor)).fit(history.activity.matrix(), history.outcome)
+
+
+def fitted(expected: Any) -> Fitted:
+    """An original to compare a bundle of `bundle_of` with."""
+    return Fitted(expected, returning_like_anybody(), UNCERTAINTY)
 
 
 # ---------------------------------------------------------------- what is released
@@ -103,10 +109,14 @@ def test_what_was_released_serves_what_was_learnt(
 ) -> None:
     folder = registry.bundle(let_go(result).number)
     history = result.history
-    for role, model in (("serving", result.serving), ("holdout", result.choice.champion.estimator)):
-        said = Predictor.load(folder, role=role).predict(history.activity).monetary
-        expected = np.maximum(model.predict(history.activity.matrix()), history.activity.monetary)
-        assert said == pytest.approx(expected, rel=1e-5)
+    for role, fitted in (("serving", result.serving), ("holdout", result.holdout)):
+        for level in (0.5, 0.9):
+            said = Predictor.load(folder, role=role).predict(history.activity, level=level)
+            learnt = fitted.predict(history.activity, level=level)
+            for name in ("monetary", "expected_increment", "p_return", "low", "high"):
+                assert getattr(said, name) == pytest.approx(getattr(learnt, name), rel=1e-4), name
+            assert (said.score_bin == learnt.score_bin).all()
+            assert (said.similar == learnt.similar).all()
 
 
 def test_the_manifest_says_where_the_model_comes_from(
@@ -123,18 +133,17 @@ def test_the_manifest_says_where_the_model_comes_from(
     assert (manifest.data.split_seed, manifest.data.test_share) == (42, 0.2)
     assert manifest.data.mean_observed == pytest.approx(history.activity.monetary.mean())
     assert manifest.data.mean_outcome == pytest.approx(history.outcome.mean())
-    assert manifest.data.share_returning == pytest.approx((history.increment > 0).mean())
-    assert set(manifest.reference) == {*FEATURES, "predicted"}
+    assert manifest.data.share_returning == history.returned.mean()
+    assert set(manifest.reference) == {*FEATURES, "predicted", "p_return"}
     assert len(manifest.golden) >= 10
     assert {"python", "onnxruntime", "lightgbm", "scikit-learn", "clv"} <= set(manifest.versions)
 
 
 def test_the_reference_for_drift_is_what_is_served(
-    let_go: Callable[..., Release], registry: Registry, mean: TrainingResult
+    let_go: Callable[..., Release], registry: Registry, weak: TrainingResult
 ) -> None:
-    """A model of the total is served no lower than what is spent; so must its reference be."""
-    folder = registry.bundle(let_go(mean).number)
-    served = Predictor.load(folder).predict(mean.history.activity).monetary
+    folder = registry.bundle(let_go(weak).number)
+    served = Predictor.load(folder).predict(weak.history.activity).monetary
     reference = Manifest.read(folder).reference["predicted"]
     bins = np.searchsorted(reference.edges, np.round(served, 4))
     counts = np.bincount(bins, minlength=len(reference.shares))
@@ -159,6 +168,7 @@ def test_the_training_is_in_mlflow_with_its_files_and_a_run_for_each_candidate(
         f"bundle/{name}" for name in ("manifest.json", "serving.onnx", "holdout.onnx")
     }
     assert run.data.params["seed"] == "42"
+    assert run.data.params["search"] == "grid"
     assert run.data.params["fingerprint"] == result.history.fingerprint()
     assert run.data.metrics["test_mse"] == pytest.approx(result.champion.test_mse)
     below = client.search_runs(
@@ -191,10 +201,10 @@ def test_the_same_data_again_is_a_challenger_and_the_reason_holds_the_interval(
 def test_a_better_model_becomes_champion(
     let_go: Callable[..., Release],
     registry: Registry,
-    mean: TrainingResult,
+    weak: TrainingResult,
     result: TrainingResult,
 ) -> None:
-    let_go(mean)
+    let_go(weak)
     better = let_go(result)
     assert (better.alias, registry.champion()) == ("champion", "2")
     assert better.reason.startswith("better: MSE -")
@@ -220,27 +230,27 @@ def test_a_model_that_was_only_lucky_waits(
 def test_a_worse_model_waits_unless_it_is_asked_for(
     let_go: Callable[..., Release],
     registry: Registry,
-    mean: TrainingResult,
+    weak: TrainingResult,
     result: TrainingResult,
 ) -> None:
     let_go(result)
-    worse = let_go(mean)
+    worse = let_go(weak)
     assert worse.alias == "challenger"
     assert worse.comparison is not None
     assert worse.comparison.low > 0
-    asked_for = let_go(mean, promote=True)
+    asked_for = let_go(weak, promote=True)
     assert (asked_for.alias, registry.champion()) == ("champion", "3")
     assert asked_for.reason.startswith("promoted on request; MSE +")
 
 
 def test_two_models_are_compared_on_rows_that_neither_has_seen(
-    let_go: Callable[..., Release], mean: TrainingResult, history: History
+    let_go: Callable[..., Release], weak: TrainingResult, history: History
 ) -> None:
     """With another seed others are held out: what counts is who was held out by both."""
     another = train(history, among=quick_candidates()[2:3], seed=5, test_share=0.5)
-    let_go(mean)
+    let_go(weak)
     comparison = let_go(another).comparison
-    rows = mean.test & another.test
+    rows = weak.test & another.test
     unseen = history[rows]
     errors = [
         mean_squared_error(
@@ -250,18 +260,18 @@ def test_two_models_are_compared_on_rows_that_neither_has_seen(
                 unseen.activity.monetary,
             ),
         )
-        for each in (mean, another)
+        for each in (weak, another)
     ]
     assert comparison is not None
-    assert 100 < comparison.rows == rows.sum() < min(mean.test.sum(), another.test.sum())
+    assert 100 < comparison.rows == rows.sum() < min(weak.test.sum(), another.test.sum())
     assert comparison.mean == pytest.approx(errors[1] - errors[0], rel=1e-5)
     assert comparison.low < comparison.mean < comparison.high
 
 
 def test_too_few_unseen_rows_decide_nothing(
-    let_go: Callable[..., Release], history: History, mean: TrainingResult
+    let_go: Callable[..., Release], history: History, weak: TrainingResult
 ) -> None:
-    let_go(mean)
+    let_go(weak)
     small = train(history[np.arange(len(history)) < 300], among=quick_candidates()[1:3])
     released = let_go(small)
     assert released.comparison is None
@@ -275,11 +285,11 @@ def test_too_few_unseen_rows_decide_nothing(
 def test_a_model_of_generated_passengers_gives_way_to_one_of_real_ones(
     let_go: Callable[..., Release],
     registry: Registry,
-    mean: TrainingResult,
+    weak: TrainingResult,
     result: TrainingResult,
 ) -> None:
     let_go(result, generated=True)
-    real = let_go(mean)
+    real = let_go(weak)
     assert real.alias == "champion"
     assert real.reason.startswith("version 1 learnt from generated passengers; MSE +")
     assert registry.champion() == "2"
@@ -288,10 +298,10 @@ def test_a_model_of_generated_passengers_gives_way_to_one_of_real_ones(
 def test_a_model_of_generated_passengers_never_displaces_one_of_real_ones(
     let_go: Callable[..., Release],
     registry: Registry,
-    mean: TrainingResult,
+    weak: TrainingResult,
     result: TrainingResult,
 ) -> None:
-    let_go(mean)
+    let_go(weak)
     generated = let_go(result, generated=True)
     assert generated.alias == "challenger"
     assert generated.reason.startswith("it learnt from generated passengers; MSE -")
@@ -300,17 +310,17 @@ def test_a_model_of_generated_passengers_never_displaces_one_of_real_ones(
 
 
 def test_among_models_of_generated_passengers_the_better_one_serves(
-    let_go: Callable[..., Release], mean: TrainingResult, result: TrainingResult
+    let_go: Callable[..., Release], weak: TrainingResult, result: TrainingResult
 ) -> None:
-    let_go(mean, generated=True)
+    let_go(weak, generated=True)
     assert let_go(result, generated=True).alias == "champion"
 
 
 def test_a_model_of_another_window_does_not_compare(
-    let_go: Callable[..., Release], registry: Registry, mean: TrainingResult
+    let_go: Callable[..., Release], registry: Registry, weak: TrainingResult
 ) -> None:
-    let_go(mean)
-    other = replace(mean, history=replace(mean.history, window=Window(14, 60)))
+    let_go(weak)
+    other = replace(weak, history=replace(weak.history, window=Window(14, 60)))
     waiting = let_go(other)
     assert waiting.alias == "challenger"
     assert waiting.comparison is None
@@ -327,12 +337,12 @@ def test_a_bundle_that_differs_from_its_original_is_refused_by_the_worst_row(
 ) -> None:
     predictor = Predictor.load(bundle_of(liar, tmp_path / "b", golden=()))
     with pytest.raises(BundleError) as caught:
-        check_parity(predictor, liar, history.activity)
+        check_parity(predictor, fitted(liar), history.activity)
     said = str(caught.value)
     assert "does not compute what the model does: for recency=4, frequency=" in said
     assert "more than 0.001 apart. Nothing was registered; this is a defect of the export." in said
     others = history.activity[history.activity.recency != 4]
-    check_parity(predictor, liar, others)
+    check_parity(predictor, fitted(liar), others)
 
 
 def test_an_original_that_gives_no_number_is_refused(
@@ -344,7 +354,7 @@ def test_an_original_that_gives_no_number_is_refused(
 
     predictor = Predictor.load(bundle_of(liar, tmp_path / "b", golden=()))
     with pytest.raises(BundleError, match="instead of nan"):
-        check_parity(predictor, Undecided(), history.activity)
+        check_parity(predictor, fitted(Undecided()), history.activity)
 
 
 @pytest.mark.parametrize("which", ["serving", "holdout"])
@@ -356,16 +366,14 @@ def test_nothing_is_registered_where_a_graph_differs_from_its_original(
     tmp_path: Path,
     which: str,
 ) -> None:
-    choice = result.choice
-    honest = clone(liar.regressor)
-    honest = IncrementRegressor(honest).fit(
+    honest = IncrementRegressor(clone(liar.regressor)).fit(
         result.history.activity.matrix(), result.history.outcome
     )
     serving, holdout = (liar, honest) if which == "serving" else (honest, liar)
     faulty = replace(
         result,
-        serving=serving,
-        choice=replace(choice, champion=replace(choice.champion, estimator=holdout)),
+        serving=replace(result.serving, expected=serving),
+        holdout=replace(result.holdout, expected=holdout),
     )
     with pytest.raises(BundleError, match="recency=4"):
         let_go(faulty)
@@ -375,11 +383,11 @@ def test_nothing_is_registered_where_a_graph_differs_from_its_original(
 
 
 def test_a_champion_that_nobody_can_load_gives_way(
-    let_go: Callable[..., Release], registry: Registry, mean: TrainingResult
+    let_go: Callable[..., Release], registry: Registry, weak: TrainingResult
 ) -> None:
-    let_go(mean)
+    let_go(weak)
     (registry.bundle("1") / "holdout.onnx").write_bytes(b"broken")
-    released = let_go(mean)
+    released = let_go(weak)
     assert (released.number, released.alias) == ("2", "champion")
     assert released.reason.startswith("version 1 cannot be used: ")
 
@@ -387,17 +395,17 @@ def test_a_champion_that_nobody_can_load_gives_way(
 def test_a_champion_that_cannot_be_fetched_now_is_not_displaced(
     let_go: Callable[..., Release],
     registry: Registry,
-    mean: TrainingResult,
+    weak: TrainingResult,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def time_out(_: str) -> Path:
         raise RegistryError("timed out")
 
-    let_go(mean)
+    let_go(weak)
     with monkeypatch.context() as away:
         away.setattr(registry, "bundle", time_out)
         with pytest.raises(RegistryError, match="timed out"):
-            let_go(mean)
+            let_go(weak)
     assert registry.champion() == "1"
     assert len(registry.versions()) == 1
 
@@ -405,7 +413,7 @@ def test_a_champion_that_cannot_be_fetched_now_is_not_displaced(
 def test_nothing_is_left_where_the_registry_refuses(
     let_go: Callable[..., Release],
     registry: Registry,
-    mean: TrainingResult,
+    weak: TrainingResult,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -414,7 +422,7 @@ def test_nothing_is_left_where_the_registry_refuses(
 
     monkeypatch.setattr(registry, "register", refuse)
     with pytest.raises(RegistryError):
-        let_go(mean)
+        let_go(weak)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -423,6 +431,8 @@ def test_golden_rows_are_what_the_original_says_of_people_who_do_not_exist(
 ) -> None:
     golden = Manifest.read(registry.bundle(let_go(result).number)).golden
     rows = np.array([[row.recency, row.frequency, row.monetary] for row in golden])
-    said = result.serving.predict(rows) - rows[:, MONETARY]
+    said = result.serving.expected.predict(rows) - rows[:, MONETARY]
+    returning = result.serving.returning.predict_proba(rows)[:, 1]
+    assert [row.p_return for row in golden] == pytest.approx(returning)
     assert [row.expected_increment for row in golden] == pytest.approx(np.maximum(said, 0))
     assert not [row for row in golden if not 0 <= row.recency <= 7]

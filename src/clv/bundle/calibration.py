@@ -34,6 +34,8 @@ _BINS = 10
 _MIN_ROWS = 50
 # Ratios that are kept of a bin: they settle a level to a five-hundredth.
 _KEPT = 500
+# Scores nearer than this share of themselves are one score: graphs compute in float32.
+_APART = 1e-5
 # The least scale, as a share of the mean expected increment.
 _FLOOR = 0.01
 
@@ -105,9 +107,7 @@ class Calibration(Part):
         """
         # 12.10 - 12.10 may be 1e-15 in a database's sums; "nothing came" must be exactly 0.
         increment = to_micros(increment)
-        count = int(np.clip(len(expected) // _MIN_ROWS, 1, _BINS))
-        # Sums of trees that say the same differ by an ulp; a bin between those would hold nobody.
-        edges = _edges(to_micros(scores), to_micros(expected), count)
+        edges = _edges(scores, expected, int(np.clip(len(expected) // _MIN_ROWS, 1, _BINS)))
         floor = float(max(_FLOOR * expected.mean(), 0.01))
         ratio = increment / np.maximum(expected, floor)
         which = np.searchsorted(edges, expected, side="right")
@@ -129,8 +129,11 @@ def _edges(served: Floats, unseen: Floats, count: int) -> Floats:
     models behind these spread a tie a little.
     """
     values = np.unique(np.concatenate((served, unseen)))
-    upto = [np.searchsorted(np.sort(scores), values, side="right") for scores in (served, unseen)]
-    cuts: list[int] = []  # positions in `values` at which the next bin begins
+    # What the graph rounds to one side of an edge must not have been learnt on the other.
+    apart = np.diff(values) > _APART * np.maximum(values[1:], 1.0)
+    last, first = values[np.append(apart, True)], values[np.append(True, apart)]
+    upto = [np.searchsorted(np.sort(scores), last, "right") for scores in (served, unseen)]
+    cuts: list[int] = []  # positions at which the next bin begins
     for left in range(count, 1, -1):
         needed = []
         for cumulative, least in zip(upto, (1.0, 0.5), strict=True):
@@ -138,11 +141,11 @@ def _edges(served: Floats, unseen: Floats, count: int) -> Floats:
             part = taken + least * (cumulative[-1] - taken) / left
             needed.append(int(np.searchsorted(cumulative, part)))
         cut = max(needed) + 1
-        if cut >= len(values) or upto[1][cut - 1] == upto[1][-1]:
+        if cut >= len(last) or upto[1][cut - 1] == upto[1][-1]:
             break  # nobody is left to calibrate another bin
         cuts.append(cut)
     at = np.array(cuts, dtype=int)
-    return np.asarray((values[at - 1] + values[at]) / 2)
+    return np.asarray((last[at - 1] + first[at]) / 2)
 
 
 def _bin(expected: Floats, increment: Floats, ratio: Floats) -> ScoreBin:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from clv.data.conform import ColumnNames, Problem, conform, find_columns
 from clv.data.sources import Source
 from clv.errors import DataError
-from clv.schema import FEATURES, Activity, Floats, Instants, Mask, Window
+from clv.schema import FEATURES, Activity, Floats, Instants, Ints, Mask, Window
 
 __all__ = ["MIN_ROWS", "Finding", "History", "read_history"]
 
@@ -83,7 +83,8 @@ class History:
     def __len__(self) -> int:
         return len(self.activity)
 
-    def __getitem__(self, rows: Mask) -> "History":
+    def __getitem__(self, rows: Mask | Ints) -> "History":
+        """Some of the customers, by mask or by position."""
         return History(
             self.ids[rows],
             self.activity[rows],

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from clv.schema import MONETARY, Floats, Mask
@@ -191,18 +191,18 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
 
     def fit(self, X: Any, returned: Any) -> Self:
-        """Learn `classifier_`, `intercept_` and `slope_`; or `share_` where all did the same.
+        """Learn `classifier_`, `intercept_` and `slope_`; only `share_` where nearly all did alike.
 
-        Then it is Laplace's rule of succession, (k + 1) / (n + 2).
+        The share is by Laplace's rule of succession, (k + 1) / (n + 2).
         """
         X, returned = validate_data(self, X, returned, dtype=np.float64)
         returned = returned.astype(np.int64)
         self.classes_ = np.array([0, 1])
         self.share_ = float((returned.sum() + 1) / (len(returned) + 2))
         self.classifier_ = None
-        if np.ptp(returned) > 0:
+        if min(returned.sum(), (1 - returned).sum()) >= self.folds:
             X = _as_served(X)
-            folds = KFold(self.folds, shuffle=True, random_state=self.seed)
+            folds = StratifiedKFold(self.folds, shuffle=True, random_state=self.seed)
             unseen = cross_val_predict(
                 self.classifier, X, returned, cv=folds, method="predict_proba"
             )[:, 1]

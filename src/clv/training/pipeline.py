@@ -92,6 +92,7 @@ class TrainingResult:
         What of the champion's cross-validated error is left to chance.
     seed : int
     test_share : float
+    plan : SearchPlan
     """
 
     history: History
@@ -107,6 +108,7 @@ class TrainingResult:
     noise: NoiseFloor
     seed: int
     test_share: float
+    plan: SearchPlan
 
     @property
     def champion(self) -> Standing:
@@ -192,6 +194,7 @@ def train(
         noise=noise_floor(X, y, champion.out_of_fold, fold_of(len(y), seed=seed), seed=seed),
         seed=seed,
         test_share=test_share,
+        plan=plan,
     )
 
 

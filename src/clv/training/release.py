@@ -267,6 +267,8 @@ def _record(result: TrainingResult) -> RunRecord:
             **result.champion.best_params,
             "seed": result.seed,
             "test_share": result.test_share,
+            "search": result.plan.kind,
+            **({"trials": result.plan.trials} if result.plan.kind == "optuna" else {}),
             "rows": len(history),
             "source": history.source,
             "fingerprint": history.fingerprint(),
