@@ -451,6 +451,8 @@ def test_a_report_is_found_with_the_version_that_it_is_of(
     assert registry.report(number, "report.html").read_text() == "<h1>good</h1>"
     with pytest.raises(RegistryError, match="no version '99'"):
         registry.report("99", "report.html")
+    with pytest.raises(RegistryError, match=rf"Version {number} of .* has no 'report\.json'"):
+        registry.report(number, "report.json")
 
 
 def test_nobody_is_promoted_over_a_champion_that_it_was_not_compared_with(

@@ -120,6 +120,11 @@ class Registry:
             here = self._artifacts / str(version.run_id) / "artifacts" / name
             if here.exists():
                 return here
+            if here.parent.exists():
+                raise RegistryError(
+                    f"Version {number} of '{self.name}' has no '{name}'. Train again, or ask for "
+                    "another version: clv models list"
+                )
             source = str(version.source).removesuffix(_BUNDLE) + name
             return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
 

@@ -39,11 +39,11 @@ class BinCoverage:
     width: tuple[float, ...]
 
     def is_point(self, level: float) -> bool:
-        """Whether more customers never return than the level asks for.
+        """Whether the interval was what is spent already, in every repeat.
 
-        Then the interval is what is spent already, and covers all of them.
+        So it is where more customers never return than the level asks for; it covers all of them.
         """
-        return self.never > level
+        return self.width[LEVELS.index(level)] == 0
 
 
 @dataclass(frozen=True, slots=True)
