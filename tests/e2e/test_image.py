@@ -144,7 +144,8 @@ def test_nothing_is_written_outside_the_volume(service: Service) -> None:
     assert "ro" in service.running.mount_options("/")
     kept = {path.name for path in service.container.volume.iterdir()}
     expected = {
-        *("mlflow.sqlite", "artifacts", ".registry.lock", "model_card.md", "model_results.csv"),
+        *("mlflow.sqlite", "artifacts", ".registry.lock"),
+        *("model_card.md", "model_results.csv", "report.html", "report.json"),
         *("tracking.sqlite", "tracking.sqlite-wal", "tracking.sqlite-shm"),
         *("sample", "scores.csv"),
     }
