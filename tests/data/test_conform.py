@@ -272,3 +272,20 @@ def test_a_day_is_its_first_moment_and_what_is_no_date_is_none():
         "2026-03-02T10:30",
     ]
     assert found.problems == ()
+
+
+@pytest.mark.parametrize("value", [1767225600, 20260101, 1767225600000, 46023.0])
+def test_a_number_is_no_date_as_nobody_can_tell_its_unit(value):
+    found = conformed(GOOD | {"frequency_30": 3, "registered_at": value}, names=OPTIONAL)
+    assert found.registered_at is not None
+    assert np.isnat(found.registered_at).all()
+
+
+def test_a_moment_beyond_the_calendar_is_no_date():
+    rows = [
+        GOOD | {"frequency_30": 3, "registered_at": day}
+        for day in ("9999-12-31T23:59:59-03:00", "n/a")
+    ]
+    found = conformed(*rows, names=OPTIONAL)
+    assert found.registered_at is not None
+    assert np.isnat(found.registered_at).all()

@@ -135,3 +135,21 @@ def test_a_window_of_its_own_waits_for_its_own_horizon(history: History, recipe:
     longer = replace(history, window=replace(history.window, horizon_days=60))
     later = backtest(longer, recipe, seed=42, progress=Silent())
     assert later[-1].learnt_from < found[-1].learnt_from
+
+
+def test_a_cohort_for_which_too_little_was_known_is_left_out(history: History) -> None:
+    """One customer returned before the first origins: the hurdle cannot learn from that."""
+    hurdle = next(one for one in candidates(42) if one.name == "hurdle").estimator
+    assert history.registered_at is not None
+    early = history.registered_at < np.quantile(history.registered_at.astype(np.int64), 0.6).astype(
+        "datetime64[us]"
+    )
+    quiet = np.where(early, history.activity.monetary, history.outcome)
+    quiet[np.flatnonzero(early & (history.increment > 0))[0]] += 10
+    found = backtest(
+        replace(history, outcome=quiet, returned=quiet > history.activity.monetary),
+        hurdle,
+        seed=42,
+        progress=Silent(),
+    )
+    assert len(found) < COHORTS

@@ -34,6 +34,7 @@ __all__ = ["ColumnNames", "Conformed", "Problem", "conform", "find_columns"]
 
 _REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on")
 _INSTANT = pa.timestamp("us")
+_DATES = (pa.types.is_temporal, pa.types.is_string, pa.types.is_large_string)
 _NO_ID = (
     pa.types.is_nested,
     pa.types.is_binary,
@@ -194,6 +195,9 @@ def _returned(
 
 def _instants(array: pa.Array) -> Instants:
     """Dates and times as UTC without a zone; NaT where there is none that can be read."""
+    if not any(is_kind(array.type) for is_kind in _DATES):
+        # Seconds, milliseconds or 20260101: nobody can tell which.
+        return np.full(len(array), np.datetime64("NaT", "us"))
     for kind in (_INSTANT, pa.timestamp("us", tz="UTC")):
         try:
             return np.asarray(pc.cast(pc.cast(array, kind), _INSTANT, safe=False))
@@ -205,10 +209,10 @@ def _instants(array: pa.Array) -> Instants:
 def _instant(value: object) -> np.datetime64:
     try:
         moment = datetime.fromisoformat(str(value))
-    except ValueError:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         return np.datetime64("NaT", "us")
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return np.datetime64(moment, "us")
 
 

@@ -191,7 +191,7 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
 
     def fit(self, X: Any, returned: Any) -> Self:
-        """Learn `classifier_`, `intercept_` and `slope_`; only `share_` where nearly all did alike.
+        """Learn `classifier_`, `intercept_`, `slope_`; only `share_` where nothing can be learnt.
 
         The share is by Laplace's rule of succession, (k + 1) / (n + 2).
         """
@@ -208,7 +208,9 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )[:, 1]
             platt = LogisticRegression(C=np.inf).fit(_logit(unseen)[:, np.newaxis], returned)
             self.intercept_, self.slope_ = float(platt.intercept_[0]), float(platt.coef_[0, 0])
-            self.classifier_ = clone(self.classifier).fit(X, returned)
+            # A slope below 0 turns the order around: then nothing was learnt about who returns.
+            if self.slope_ > 0:
+                self.classifier_ = clone(self.classifier).fit(X, returned)
         return self
 
     def predict_proba(self, X: Any) -> Floats:

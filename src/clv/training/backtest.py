@@ -7,11 +7,13 @@ registered next.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import numpy as np
+from lightgbm.basic import LightGBMError
 from sklearn.base import clone
 
 from clv.data.checks import MIN_ROWS, History
@@ -88,7 +90,9 @@ def backtest(history: History, recipe: Any, *, seed: int, progress: Progress) ->
     by_id = np.argsort(history.ids.astype(str), kind="stable")
     history = history[by_id]
     for start, end, known, tested in _origins(history):
-        cohorts.append(_test(history[known], history[tested], recipe, start, end, seed))
+        # As in the search: what was known early may be too little for this recipe.
+        with suppress(ValueError, LightGBMError):
+            cohorts.append(_test(history[known], history[tested], recipe, start, end, seed))
         progress.step()
     return tuple(cohorts)
 

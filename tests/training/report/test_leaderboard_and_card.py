@@ -88,10 +88,11 @@ def test_the_card_names_the_champion_and_how_it_was_chosen(result: TrainingResul
 def test_the_card_says_whether_the_best_or_a_simpler_one_was_taken(result: TrainingResult) -> None:
     choice = result.choice
     best = model_card(replace(result, choice=replace(choice, champion=choice.best)))
-    assert "has the lowest error, and no simpler candidate is within one standard error" in best
+    assert "has the lowest error of those that keep the laws, and no simpler candidate" in best
     other = replace(choice.best, name="another")
     simpler = model_card(replace(result, choice=replace(choice, best=other)))
-    assert f"**another** has the lowest error, but **{choice.champion.name}** is simpler" in simpler
+    assert "**another** has the lowest error of those that keep the laws" in simpler
+    assert f"but **{choice.champion.name}** is simpler" in simpler
 
 
 def test_the_table_of_the_card_has_a_line_for_each_model(result: TrainingResult) -> None:
