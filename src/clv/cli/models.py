@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clv.cli.scoring import predictor_of
 from clv.cli.show import JsonOption, print_json, say, table
 from clv.settings import load_settings
 
@@ -63,9 +64,8 @@ def promote(
 
     Example: `clv models promote 3`
     """
-    registry = _registry()
-    _load(registry, version)
-    registry.promote(version, reason)
+    predictor_of(load_settings(), version)  # what no service could load must not become champion
+    _registry().promote(version, reason)
     say(f"Version {version} is champion.")
 
 
@@ -77,12 +77,5 @@ def rollback() -> None:
     """
     registry = _registry()
     if before := registry.champion_before():
-        _load(registry, before)
+        predictor_of(load_settings(), before)  # as in `promote`
     say(f"Version {registry.rollback()} is champion again.")
-
-
-def _load(registry: "Registry", version: str) -> None:
-    """What no service could load must not become champion."""
-    from clv.bundle import Predictor
-
-    Predictor.load(registry.bundle(version), version=version)

@@ -85,16 +85,13 @@ class History:
 
     def __getitem__(self, rows: Mask | Ints) -> "History":
         """Some of the customers, by mask or by position."""
-        return History(
-            self.ids[rows],
-            self.activity[rows],
-            self.outcome[rows],
-            self.window,
-            self.source,
-            self.rows_read,
-            self.returned[rows],
-            None if self.registered_at is None else self.registered_at[rows],
-            self.findings,
+        return replace(
+            self,
+            ids=self.ids[rows],
+            activity=self.activity[rows],
+            outcome=self.outcome[rows],
+            returned=self.returned[rows],
+            registered_at=None if self.registered_at is None else self.registered_at[rows],
         )
 
     @property

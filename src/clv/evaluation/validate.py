@@ -7,23 +7,17 @@ import numpy as np
 from clv.bundle import Predictor
 from clv.data.checks import History
 from clv.evaluation.evaluate import Evaluation, evaluate
-from clv.metrics import PairedDifference, measure, paired_bootstrap, squared_errors
+from clv.metrics import PairedDifference, Quality, measure, paired_bootstrap, squared_errors
 from clv.schema import Floats
 
 __all__ = ["Line", "Validation", "validate"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Line(Quality):
     """How one model does on all rows; `to_champion` is its squared error less the champion's."""
 
     model: str
-    mse: float
-    mae: float
-    bias: float
-    gini_total: float
-    gini_increment: float
-    decile_mape: float
     to_champion: PairedDifference
 
 
@@ -80,8 +74,8 @@ def validate(history: History, predictor: Predictor, *, seed: int = 42) -> Valid
 def _line(model: str, history: History, values: Floats, champion: Floats, seed: int) -> Line:
     actual = history.outcome
     return Line(
-        model=model,
         **asdict(measure(actual, values, history.activity.monetary)),
+        model=model,
         to_champion=paired_bootstrap(
             squared_errors(actual, values), squared_errors(actual, champion), seed=seed
         ),

@@ -99,7 +99,9 @@ def release(
         report = make_report(result, predictors["holdout"])
         reports = write_reports(Path(temporary), result, report)
         former = registry.number_of("champion")
-        alias, reason, comparison = _decide(result, bundle, registry, former, promote=promote)
+        alias, reason, comparison = _decide(
+            result, predictors["holdout"], registry, former, promote=promote
+        )
         number = registry.register(bundle, reports, _record(result), _tags(result.champion))
         if alias == "champion":
             registry.promote(number, reason, expected=former)
@@ -141,7 +143,7 @@ def check_parity(predictor: Predictor, original: Fitted, activity: Activity) -> 
 
 def _decide(
     result: TrainingResult,
-    bundle: Path,
+    new: Predictor,
     registry: Registry,
     former: str | None,
     *,
@@ -156,7 +158,6 @@ def _decide(
     except BundleError as error:
         # A champion that nobody can load must not stand in the way of the next one.
         return "champion", f"version {former} cannot be used: {error}", None
-    new = Predictor.load(bundle, role="holdout")
     comparison, said = _compare(result, new, old)
     learnt_from_generated = new.manifest.data.generated, old.manifest.data.generated
     if learnt_from_generated == (False, True):
