@@ -17,7 +17,7 @@ from lightgbm.basic import LightGBMError
 from sklearn.base import clone
 
 from clv.data.checks import MIN_ROWS, History
-from clv.metrics import PairedDifference, Quality, measure, paired_bootstrap, squared_errors
+from clv.metrics import PairedDifference, Quality, brier, measure, paired_bootstrap, squared_errors
 from clv.schema import Mask
 from clv.training.fitted import finish
 from clv.training.progress import Progress
@@ -138,7 +138,7 @@ def _test(
         ),
         level=said.level,
         covered=float(said.holds(actual).mean()),
-        brier=float(np.mean((said.p_return - tested.returned) ** 2)),
+        brier=brier(tested.returned, said.p_return),
         predicted=float(said.expected_increment.mean()),
         actual=float(tested.increment.mean()),
     )

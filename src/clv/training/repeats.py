@@ -4,7 +4,7 @@ One split tells the coverage of a score bin to a percentage point or two; the me
 splits tells a method that is off from a split that was unlucky.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 from sklearn.base import clone
 
 from clv.data.checks import History
-from clv.schema import Floats
+from clv.evaluation.intervals import BinCoverage as BinMeasured
+from clv.evaluation.intervals import Coverage, coverage
+from clv.metrics import ReliabilityRow, brier, reliability
 from clv.training.fitted import finish
 from clv.training.progress import Progress
 from clv.training.search import out_of_fold
@@ -22,7 +24,6 @@ __all__ = ["LEVELS", "TIMES", "BinCoverage", "Repeats", "repeat"]
 LEVELS = (0.8, 0.9)
 TIMES = 5
 _TEST_SHARE = 0.2
-_TENTHS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,71 +99,58 @@ def repeat(
         test = rng.random(len(history)) < _TEST_SHARE
         runs.append(_run(history[~test], history[test], recipe, seed + number))
         progress.step()
-    mean = _mean_of(runs)
+    tenths = np.mean([[(row.predicted, row.happened) for row in run.tenths] for run in runs], 0)
     return Repeats(
         times=TIMES,
         test_share=_TEST_SHARE,
         levels=LEVELS,
-        covered=tuple(mean["covered"].tolist()),
-        bins=tuple(
-            BinCoverage(
-                score_bin=number + 1,
-                customers=float(mean["customers"][number]),
-                never=float(mean["never"][number]),
-                covered=tuple(mean["bin_covered"][:, number].tolist()),
-                width=tuple(mean["bin_width"][:, number].tolist()),
-            )
-            for number in range(len(mean["customers"]))
+        covered=tuple(
+            float(np.mean([run.coverage[level].covered for run in runs]))
+            for level in range(len(LEVELS))
         ),
-        brier=float(mean["brier"]),
-        brier_of_share=float(mean["brier_of_share"]),
-        reliability=tuple((said, actual) for said, actual in mean["reliability"].tolist()),
+        bins=tuple(_bins(runs)),
+        brier=float(np.mean([run.brier for run in runs])),
+        brier_of_share=float(np.mean([run.brier_of_share for run in runs])),
+        reliability=tuple((said, actual) for said, actual in tenths.tolist()),
     )
 
 
-def _run(seen: History, unseen: History, recipe: Any, seed: int) -> dict[str, Floats]:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One split: the coverage at each level, and the probability of return."""
+
+    coverage: list[Coverage]
+    brier: float
+    brier_of_share: float
+    tenths: list[ReliabilityRow]
+
+
+def _run(seen: History, unseen: History, recipe: Any, seed: int) -> _Run:
     X, y = seen.activity.matrix(), seen.outcome
     expected = clone(recipe).fit(X, y)
     fitted = finish(expected, out_of_fold(recipe, X, y, seed=seed), seen, seed=seed)
-    said = fitted.predict(unseen.activity)
-    bins = said.score_bin - 1
-    sizes = np.bincount(bins, minlength=len(fitted.uncertainty.calibration.bins))
+    said = [fitted.predict(unseen.activity, level=level) for level in LEVELS]
+    share = np.full(len(unseen), seen.returned.mean())
+    return _Run(
+        coverage=[coverage(unseen, one) for one in said],
+        brier=brier(unseen.returned, said[0].p_return),
+        brier_of_share=brier(unseen.returned, share),
+        tenths=reliability(unseen.returned, said[0].p_return),
+    )
 
-    def by_bin(values: Any) -> Floats:
-        return np.asarray(
-            np.bincount(bins, np.asarray(values, dtype=float), len(sizes)) / np.maximum(sizes, 1)
+
+def _bins(runs: Sequence[_Run]) -> Iterator[BinCoverage]:
+    """Means over the runs that have customers in a bin: ties can leave one with fewer bins."""
+    found: dict[int, list[list[BinMeasured]]] = {}
+    for run in runs:
+        for levels in zip(*(one.bins for one in run.coverage), strict=True):
+            found.setdefault(levels[0].score_bin, []).append(list(levels))
+    for number, rows in sorted(found.items()):
+        by_level = list(zip(*rows, strict=True))
+        yield BinCoverage(
+            score_bin=number,
+            customers=float(np.mean([row.customers for row in by_level[0]])),
+            never=float(np.mean([row.never_returning for row in by_level[0]])),
+            covered=tuple(float(np.mean([row.covered for row in each])) for each in by_level),
+            width=tuple(float(np.mean([row.width for row in each])) for each in by_level),
         )
-
-    covered, width = [], []
-    for level in LEVELS:
-        at = fitted.predict(unseen.activity, level=level)
-        covered.append(at.holds(unseen.outcome))
-        width.append(at.high - at.low)
-    returned = unseen.returned.astype(float)
-    tenths = np.array_split(np.argsort(said.p_return, kind="stable"), _TENTHS)
-    return {
-        "customers": sizes.astype(float),
-        "never": by_bin(~unseen.returned),
-        "covered": np.array([held.mean() for held in covered]),
-        "bin_covered": np.array([by_bin(held) for held in covered]),
-        "bin_width": np.array([by_bin(one) for one in width]),
-        "brier": np.mean((said.p_return - returned) ** 2),
-        "brier_of_share": np.mean((seen.returned.mean() - returned) ** 2),
-        "reliability": np.array(
-            [(said.p_return[rows].mean(), returned[rows].mean()) for rows in tenths]
-        ),
-    }
-
-
-def _mean_of(runs: Sequence[dict[str, Floats]]) -> dict[str, Any]:
-    """Mean of each figure; of the bins that all runs have, as ties can leave one with fewer."""
-    fewest = min(len(run["customers"]) for run in runs)
-    return {
-        name: np.mean(
-            [run[name][..., :fewest] if name in _BY_BIN else run[name] for run in runs], axis=0
-        )
-        for name in runs[0]
-    }
-
-
-_BY_BIN = {"customers", "never", "bin_covered", "bin_width"}
