@@ -9,6 +9,7 @@ import plotly.offline
 from markupsafe import Markup
 
 from clv.errors import OutputError
+from clv.evaluation.evaluate import Evaluation
 from clv.evaluation.figures import (
     capture_picture,
     coverage_picture,
@@ -22,7 +23,18 @@ from clv.evaluation.style import Picture
 from clv.evaluation.validate import Validation
 from clv.files import replacing
 
-__all__ = ["REPORT_JSON", "REPORT_PAGE", "render_page", "save_page", "write_page"]
+__all__ = [
+    "REPORT_JSON",
+    "REPORT_PAGE",
+    "TO_COME",
+    "pictures_of",
+    "render_page",
+    "save_page",
+    "write_page",
+]
+
+#: How pictures call the increment.
+TO_COME = "spend still to come"
 
 #: What a training leaves beside its model, for those who read it without what trains.
 REPORT_PAGE = "report.html"
@@ -102,21 +114,28 @@ def _draw(picture: Picture) -> Markup:
 
 
 def _pictures(validation: Validation) -> list[Picture]:
-    day = validation.horizon_days
     to_come = validation.capture_increment
-    pictures = [
-        deciles_picture("deciles", validation.deciles, f"spend by day {day}"),
-        deciles_picture("increments", validation.deciles_increment, "spend still to come"),
-        coverage_picture(validation.coverage),
-        width_picture(validation.coverage),
-        reliability_picture(validation.returning),
-        residuals_picture("recency", validation.residuals_by_recency, "day of the last ride"),
-        residuals_picture("frequency", validation.residuals_by_frequency, "rides in the week"),
-    ]
+    pictures = pictures_of(validation)
     if to_come.curve:
         shares = [("this model", to_come.top), ("a perfect order", to_come.ideal_top)]
         pictures += [
-            capture_picture("capture", to_come, [], "spend still to come"),
-            top_picture("top", [*shares, ("any order", 0.1)], "spend still to come"),
+            capture_picture("capture", to_come, [], TO_COME),
+            top_picture("top", [*shares, ("any order", 0.1)], TO_COME),
         ]
     return pictures
+
+
+def pictures_of(evaluation: Evaluation) -> list[Picture]:
+    """What every page shows of an evaluation."""
+    days = evaluation.observation_days
+    return [
+        deciles_picture("deciles", evaluation.deciles, f"spend by day {evaluation.horizon_days}"),
+        deciles_picture("increments", evaluation.deciles_increment, TO_COME),
+        coverage_picture(evaluation.coverage),
+        width_picture(evaluation.coverage),
+        reliability_picture(evaluation.returning),
+        residuals_picture("recency", evaluation.residuals_by_recency, "day of the last ride"),
+        residuals_picture(
+            "frequency", evaluation.residuals_by_frequency, f"rides in the first {days} days"
+        ),
+    ]

@@ -5,16 +5,8 @@ from pathlib import Path
 import jinja2
 import pydantic_core
 
-from clv.evaluation.figures import (
-    capture_picture,
-    coverage_picture,
-    deciles_picture,
-    reliability_picture,
-    residuals_picture,
-    top_picture,
-    width_picture,
-)
-from clv.evaluation.page import REPORT_JSON, REPORT_PAGE, render_page
+from clv.evaluation.figures import capture_picture, top_picture
+from clv.evaluation.page import REPORT_JSON, REPORT_PAGE, TO_COME, pictures_of, render_page
 from clv.evaluation.style import Picture
 from clv.training.report.content import Report
 from clv.training.report.effect_figures import effect_picture, heat_picture
@@ -28,8 +20,6 @@ from clv.training.report.figures import (
 from clv.training.report.leaderboard import COLUMNS
 
 __all__ = ["write_report"]
-
-_TO_COME = "spend still to come"
 
 
 def write_report(folder: Path, report: Report) -> list[Path]:
@@ -54,20 +44,9 @@ def _render(report: Report) -> str:
 
 
 def _pictures(report: Report) -> list[Picture]:
-    evaluation = report.evaluation
     pictures = [
         leaderboard_picture(report),
-        deciles_picture("increments", evaluation.deciles_increment, _TO_COME),
-        deciles_picture("deciles", evaluation.deciles, f"spend by day {report.horizon_days}"),
-        coverage_picture(evaluation.coverage),
-        width_picture(evaluation.coverage),
-        reliability_picture(evaluation.returning),
-        residuals_picture("recency", evaluation.residuals_by_recency, "day of the last ride"),
-        residuals_picture(
-            "frequency",
-            evaluation.residuals_by_frequency,
-            f"rides in the first {report.observation_days} days",
-        ),
+        *pictures_of(report.evaluation),
         heat_picture(report.effects.cells),
     ]
     for feature in ("recency", "frequency", "monetary"):
@@ -90,7 +69,7 @@ def _orders(report: Report) -> list[Picture]:
     shares += [(order.model, order.top_increment) for order in orders] + [("any order", 0.1)]
     by_then = f"spend by day {report.horizon_days}"
     return [
-        capture_picture("capture", to_come, curves_of(orders, total=False), _TO_COME),
+        capture_picture("capture", to_come, curves_of(orders, total=False), TO_COME),
         capture_picture("capture-total", total, curves_of(orders, total=True), by_then),
-        top_picture("top", shares, _TO_COME),
+        top_picture("top", shares, TO_COME),
     ]
