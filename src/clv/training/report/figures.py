@@ -110,8 +110,9 @@ def cohorts_picture(cohorts: Sequence[Cohort]) -> Picture:
         "cohorts",
         f"The youngest cohort was promised {youngest.predicted:,.2f} more a customer and brought "
         f"{youngest.actual:,.2f}",
-        "Each cohort was predicted by a model that learnt only from customers whose outcome was "
-        "known on its first day. Lines that part to the right say that customers change.",
+        "Each cohort was predicted by a model fitted only on customers whose outcome was known on "
+        "its first day; the kind of model was chosen on all of them. Lines that part to the right "
+        "say that customers change.",
         styled(
             plot,
             "first day of registration",

@@ -152,7 +152,10 @@ _BRIER_SPREAD = 0.25
 def _youngest_is_as_good(evidence: Evidence) -> Answer:
     cohorts = evidence.result.cohorts
     if len(cohorts) < 2:
-        return not_applicable("There are no two cohorts to compare: no registration dates.")
+        return not_applicable(
+            "There are no two cohorts to compare: no registration dates, or too few outcomes known "
+            "before them."
+        )
     *older, youngest = cohorts
     rows = youngest.tested_on
     error = float(evidence.result.history.increment.std()) / np.sqrt(rows)
