@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 
 from clv.cli import app
-from clv.service.app import create_app
+from clv.service.app import create_api
 from clv.settings import Settings
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference.md"
@@ -70,7 +70,7 @@ def settings() -> Iterator[str]:
 
 def http() -> Iterator[str]:
     """Every route, with an example where the schema has one."""
-    document = create_app(Settings()).openapi()
+    document = create_api(Settings()).openapi()
     schemas = document["components"]["schemas"]
     yield "## HTTP\n"
     yield "Interactive at `/docs`, machine-readable at `/openapi.json`. Errors are problem details"
@@ -83,7 +83,8 @@ def http() -> Iterator[str]:
             body = operation.get("requestBody", {}).get("content", {}).get("application/json")
             if body:
                 yield from _fields("Body", schemas[body["schema"]["$ref"].rsplit("/")[-1]])
-            answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            content = operation["responses"]["200"]["content"]
+            answer = content.get("application/json", {}).get("schema", {})
             if "$ref" in answer:
                 yield from _fields("Answer", schemas[answer["$ref"].rsplit("/")[-1]])
             for status, response in operation["responses"].items():

@@ -5,8 +5,11 @@ ClvError
 ├── OutputError        an output cannot be written; what was there before still stands
 ├── NotTrainedError    there is no champion yet
 ├── BundleError        a bundle is broken, tampered with, of another version, or unlike its original
-├── RegistryError      the model registry refused, is away, or holds no such version
+├── RegistryError      the model registry refused or is away
+│   ├── NoSuchVersionError   it holds no such version
+│   └── PromotionError       the champion is another than was thought, or there is none to return to
 ├── StoreError         the tracking database refused or is away
+│   └── QueueFullError       more rows wait to be stored than may
 ├── ServeError         the service cannot listen where it should
 └── UsageError         settings or arguments contradict each other, or an extra is not installed
 """
@@ -15,8 +18,11 @@ __all__ = [
     "BundleError",
     "ClvError",
     "DataError",
+    "NoSuchVersionError",
     "NotTrainedError",
     "OutputError",
+    "PromotionError",
+    "QueueFullError",
     "RegistryError",
     "ServeError",
     "StoreError",
@@ -45,11 +51,23 @@ class BundleError(ClvError):
 
 
 class RegistryError(ClvError):
-    """The model registry refused, is away, or holds no such version."""
+    """The model registry refused or is away."""
+
+
+class NoSuchVersionError(RegistryError):
+    """The registry holds no such version."""
+
+
+class PromotionError(RegistryError):
+    """The champion is another than was thought, or there is none to return to."""
 
 
 class StoreError(ClvError):
     """The tracking database refused or is away."""
+
+
+class QueueFullError(StoreError):
+    """More rows wait to be stored than may."""
 
 
 class ServeError(ClvError):

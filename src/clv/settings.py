@@ -1,5 +1,6 @@
 """Every setting, and the only place that reads the environment."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clv.errors import UsageError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "keep_metrics_in", "load_settings", "metrics_folder"]
 
 
 class Settings(BaseSettings):
@@ -48,13 +49,51 @@ class Settings(BaseSettings):
     )
     tracking_queue_rows: int = Field(
         default=20_000,
-        ge=1,
+        ge=10_000,  # one batch
         description="Rows that may wait to be tracked; beyond that the service answers 503.",
+    )
+    max_body_bytes: int = Field(
+        default=4 * 2**20,
+        ge=1024,
+        description="Largest body of a request; beyond that the service answers 413.",
+    )
+    read_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a client may take to send a request; then it is 408.",
+    )
+    max_connections: int = Field(
+        default=1_000,
+        ge=1,
+        description="Open connections of a process; beyond that idle ones are closed.",
+    )
+    requests_per_s: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Requests a second of an API key that has no limit of its own, in each "
+        "process; beyond that the service answers 429. Default: no limit.",
+    )
+    drain_s: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that a service asked to stop (SIGTERM) still takes new requests, "
+        "while `/ready` already answers 503: as long as a load balancer needs to notice.",
     )
     log_level: str = Field(
         default="INFO",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",
         description="DEBUG, INFO, WARNING or ERROR.",
+    )
+    log_format: str = Field(
+        default="auto",
+        pattern="^(auto|json|text)$",
+        description="`json` (a line each), `text`, or `auto`: text on a terminal, otherwise JSON.",
+    )
+    access_log: bool = Field(
+        default=False, description="Log every request, not only those that failed."
     )
 
     @cached_property
@@ -102,3 +141,18 @@ def load_settings() -> Settings:
             "Correct the variable or unset it."
         )
     return settings
+
+
+# The library reads it when it is imported, in each worker.
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def keep_metrics_in(folder: str) -> None:
+    """Have this process and the workers that it starts keep their metrics in one folder."""
+    os.environ[_METRICS] = folder
+
+
+def metrics_folder() -> Path | None:
+    """Where the workers keep their metrics, or None: in memory."""
+    folder = os.environ.get(_METRICS)
+    return Path(folder) if folder else None

@@ -6,15 +6,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from clv.errors import StoreError
 from clv.tracking import (
+    KeyStore,
     TrackedRequest,
     metadata,
     migrate,
@@ -25,12 +28,14 @@ from clv.tracking import (
 from clv.tracking.migrate import downgrade
 from clv.tracking.tables import VERSION_TABLE
 
-NEXT_RELEASE = '''
+HEAD = ScriptDirectory(str(migrate.SCRIPTS)).get_current_head()
+
+NEXT_RELEASE = f'''
 """What a later release may do: a column more, and one that SQLite can only rebuild."""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "next", "0002", None, None
+revision, down_revision, branch_labels, depends_on = "next", "{HEAD}", None, None
 
 
 def upgrade():
@@ -45,12 +50,12 @@ def downgrade():
         table.drop_column("channel")
 '''
 
-BROKEN_RELEASE = '''
+BROKEN_RELEASE = f'''
 """Fails after it has changed something."""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "broken", "0002", None, None
+revision, down_revision, branch_labels, depends_on = "broken", "{HEAD}", None, None
 
 
 def upgrade():
@@ -81,7 +86,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         folder = tmp_path / "100% next"  # configparser would stumble over the sign
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(present, folder)
-        (folder / "versions" / "0003_next.py").write_text(script)
+        (folder / "versions" / "9999_next.py").write_text(script)
         monkeypatch.setattr(migrate, "SCRIPTS", folder if script else present)
 
     return install
@@ -98,6 +103,7 @@ def test_the_migrations_build_exactly_the_tables_of_the_code(engine: Engine) -> 
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, metadata) == []
     assert inspect(engine).get_pk_constraint("requests")["name"] == "pk_requests"
+    assert inspect(engine).get_pk_constraint("api_keys")["name"] == "pk_api_keys"
     (index,) = inspect(engine).get_indexes("requests")
     assert (index["name"], index["column_names"]) == ("ix_requests_passenger_id", ["passenger_id"])
 
@@ -121,7 +127,7 @@ def test_rows_survive_the_next_release_and_the_way_back(
     release(NEXT_RELEASE)
     upgrade(engine)
     assert read(engine, "SELECT DISTINCT channel FROM requests") == [("api",)]
-    downgrade(engine, "0002")
+    downgrade(engine, HEAD)
     assert read(engine, "SELECT * FROM requests ORDER BY id") == before
 
     downgrade(engine, "base")
@@ -164,6 +170,30 @@ def test_going_back_to_the_first_release_keeps_all_that_it_knows_of(
     asyncio.run(answer(range(10, 12)))  # which upgrades again, and counts on
     ids = read(engine, "SELECT id, passenger_id, p_return FROM requests ORDER BY id")
     assert ids[8:] == [(9, 8, None), (10, 9, None), (11, 10, 0.1593), (12, 11, 0.1593)]
+
+
+def test_keys_and_requests_survive_the_release_before_keys(engine: Engine) -> None:
+    upgrade(engine)
+    downgrade(engine, "0003")
+    with engine.begin() as connection:
+        connection.execute(text(ROW), [{"id": n} for n in range(10)])
+    KeyStore(engine).create("marketing", ["predict"], at=datetime(2026, 1, 2, tzinfo=UTC))
+    keys = read(engine, "SELECT * FROM api_keys")
+    requests = read(engine, "SELECT * FROM requests ORDER BY id")
+    for revision in ("0002", "0001"):
+        downgrade(engine, revision)
+        upgrade(engine)
+        assert read(engine, "SELECT * FROM api_keys") == keys
+    downgrade(engine, "0003")
+    assert read(engine, "SELECT * FROM requests ORDER BY id") == requests
+
+
+def test_going_back_without_keys_leaves_no_table_of_keys(engine: Engine) -> None:
+    upgrade(engine)
+    downgrade(engine, "0002")
+    assert "api_keys" not in inspect(engine).get_table_names()
+    upgrade(engine)
+    assert KeyStore(engine).keys() == []
 
 
 def test_rebuilding_a_table_does_not_delete_what_points_to_it(

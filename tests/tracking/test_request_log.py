@@ -131,16 +131,33 @@ def test_a_closed_log_refuses_and_may_be_closed_again(open_log: Open, a_row: Row
         ("requested_at", datetime(2026, 1, 1)),  # noqa: DTZ001 -- the point of the test
     ],
 )
-def test_a_row_that_some_database_would_refuse_cannot_be_made(
-    a_row: Row, name: str, value: Any
+def test_a_row_that_some_database_would_refuse_is_not_accepted(
+    open_log: Open, a_row: Row, name: str, value: Any
 ) -> None:
-    with pytest.raises(ValueError, match=f"{name}=.*expected"):
-        a_row(**{name: value})
+    async def scenario(log: RequestLog) -> None:
+        with pytest.raises(ValueError, match=f"{name}=.*expected"):
+            await log.append([a_row(passenger_id=5), a_row(**{name: value})])
+        assert await log.count(5) == 0
+
+    use(open_log, scenario)
 
 
 def test_amounts_that_are_infinite_both_ways_do_not_make_up_for_each_other(a_row: Row) -> None:
     with pytest.raises(ValueError, match=r"low=-inf, high=inf; expected finite"):
-        a_row(low=float("-inf"), high=float("inf"))
+        a_row(low=float("-inf"), high=float("inf")).checked()
+
+
+def test_a_log_that_can_store_says_so_and_keeps_nothing_of_it(open_log: Open) -> None:
+    async def scenario(log: RequestLog) -> None:
+        await log.check()
+        assert await log.count(0) == 0
+        assert await log.clear() == 0
+        assert log.waiting_rows == 0
+        await log.close()
+        with pytest.raises(StoreError, match="closed"):
+            await log.check()
+
+    use(open_log, scenario)
 
 
 def test_a_row_keeps_any_time_zone_it_was_given(a_row: Row) -> None:
@@ -155,6 +172,11 @@ def test_the_public_names_are_these() -> None:
         "InMemoryRequestLog",
         "RequestLog",
         "TrackedRequest",
+        "ApiKey",
+        "KeyStore",
+        "Scope",
+        "api_keys",
+        "split_key",
         "metadata",
         "open_database",
         "open_request_log",

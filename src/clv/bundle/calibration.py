@@ -14,6 +14,7 @@ Source: Vovk, Gammerman, Shafer (2005), Algorithmic Learning in a Random World, 
 (Mondrian predictors); the ratio is their normalised nonconformity with the score as difficulty.
 """
 
+from bisect import bisect_right
 from functools import lru_cache
 from typing import Self
 
@@ -175,6 +176,7 @@ class Intervals:
         self._edges = np.array(calibration.edges)
         self._ratios = [np.array(part.ratios) for part in calibration.bins]
         self.bounds = lru_cache(maxsize=64)(self._bounds)
+        self.plain_bounds = lru_cache(maxsize=64)(self._plain_bounds)
 
     def bin_of(self, expected: Floats) -> Ints:
         """Bin of each expected increment, from 0, shape (n,)."""
@@ -191,6 +193,17 @@ class Intervals:
         low, high = self.bounds(level)
         scale = np.maximum(expected, self.calibration.floor)
         return low[bins] * scale, high[bins] * scale
+
+    def around_one(self, expected: float, level: float) -> tuple[int, float, float]:
+        """Bin of one expected increment, from 0, and its interval; as `bin_of` and `around`."""
+        low, high = self.plain_bounds(level)
+        score_bin = bisect_right(self.calibration.edges, expected)
+        scale = max(expected, self.calibration.floor)
+        return score_bin, low[score_bin] * scale, high[score_bin] * scale
+
+    def _plain_bounds(self, level: float) -> tuple[list[float], list[float]]:
+        low, high = self.bounds(level)
+        return low.tolist(), high.tolist()
 
     def _bounds(self, level: float) -> tuple[Floats, Floats]:
         if not MIN_LEVEL <= level <= MAX_LEVEL:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -25,8 +25,7 @@ _GOLDEN_TOLERANCE = 1e-4
 _P_DIGITS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What one customer is expected to be worth; fields as in `Predictions`."""
 
     monetary: float
@@ -41,14 +40,17 @@ class Prediction:
 
     def in_cents(self) -> "Prediction":
         """As it leaves the house; the same as `Predictions.in_cents`."""
-        money = to_cents([self.monetary, self.expected_increment, self.low, self.high]).tolist()
-        return replace(
-            self,
-            monetary=money[0],
-            expected_increment=money[1],
-            p_return=float(np.round(self.p_return, _P_DIGITS)),
-            low=money[2],
-            high=money[3],
+        # As NumPy rounds, without its 3 us a call.
+        return Prediction(
+            round(self.monetary * 100.0) / 100.0 + 0.0,
+            round(self.expected_increment * 100.0) / 100.0 + 0.0,
+            round(self.p_return * 10.0**_P_DIGITS) / 10.0**_P_DIGITS,
+            self.level,
+            round(self.low * 100.0) / 100.0 + 0.0,
+            round(self.high * 100.0) / 100.0 + 0.0,
+            self.score_bin,
+            self.similar,
+            self.in_support,
         )
 
 
@@ -107,6 +109,22 @@ class Predictions:
         return np.asarray(
             (to_micros(outcome - self.low) >= 0) & (to_micros(self.high - outcome) >= 0)
         )
+
+    def rows(self) -> list[Prediction]:
+        """Each row, as plain numbers."""
+        columns = (
+            self.monetary,
+            self.expected_increment,
+            self.p_return,
+            np.broadcast_to(self.level, len(self)),
+            self.low,
+            self.high,
+            self.score_bin,
+            self.similar,
+            self.in_support,
+        )
+        # All at once: a tenth of the time of asking each row for each number.
+        return [Prediction(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 
     def __getitem__(self, row: int) -> Prediction:
         """One row, as plain numbers."""
@@ -194,8 +212,30 @@ class Predictor:
     def predict_one(
         self, recency: float, frequency: float, monetary: float, *, level: float = DEFAULT_LEVEL
     ) -> Prediction:
-        """Predict one customer; the same answer as in a batch."""
-        return self._predict(np.array([[recency, frequency, monetary]]), level)[0]
+        """Predict one customer; the same answer as in a batch.
+
+        The arithmetic of `complete` in plain numbers: on arrays of one row NumPy takes twice the
+        time of the graph. A test holds the two equal to the last bit.
+        """
+        expected, p_return = self._run(
+            None, {"activity": np.array(((recency, frequency, monetary),), np.float32)}
+        )
+        increment = float(expected[0, 0])
+        if self.manifest.target == "total":
+            increment = max(increment - monetary, 0.0)
+        score_bin, low, high = self.intervals.around_one(increment, level)
+        similar = self.surroundings.similar_to(recency, frequency, monetary)
+        return Prediction(
+            monetary + increment,
+            increment,
+            float(p_return[0, 0]),
+            level,
+            max(monetary + low, 0.0),
+            max(monetary + high, 0.0),
+            score_bin + 1,
+            similar,
+            similar >= self.surroundings.support.needed,
+        )
 
     def why_out_of_support(self, recency: float, frequency: float, monetary: float) -> str:
         """Say of a customer out of support what is rare about it."""

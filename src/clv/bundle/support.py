@@ -5,6 +5,7 @@ window), rides within a half of each other, money within a factor of two.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -81,6 +82,7 @@ class Surroundings:
     def __init__(self, support: Support) -> None:
         self.support = support
         self._edges = [np.array(edges) for edges in support.edges]
+        self._plain = tuple(list(edges) for edges in support.edges)
         self._counts = np.array(support.counts)
         self._strides = (
             (len(self._edges[FREQUENCY]) + 1) * (len(self._edges[MONETARY]) + 1),
@@ -99,11 +101,20 @@ class Surroundings:
         """How many training customers were like each row, shape (n,)."""
         return np.asarray(self._counts[self.cell_of(X)])
 
+    def similar_to(self, recency: float, frequency: float, monetary: float) -> int:
+        """How many training customers were like this one; `similar` of one row."""
+        edges = self._plain
+        return self.support.counts[
+            bisect_right(edges[RECENCY], recency) * self._strides[0]
+            + bisect_right(edges[FREQUENCY], frequency) * self._strides[1]
+            + bisect_right(edges[MONETARY], monetary)
+        ]
+
     def describe(self, recency: float, frequency: float, monetary: float) -> str:
         """Say what customers like this one have in common."""
-        days = _bounds(self._edges[RECENCY], recency)
-        rides = _bounds(self._edges[FREQUENCY], frequency)
-        low, high = _bounds(self._edges[MONETARY], monetary)
+        days = _bounds(self._plain[RECENCY], recency)
+        rides = _bounds(self._plain[FREQUENCY], frequency)
+        low, high = _bounds(self._plain[MONETARY], monetary)
         money = f"{low:,.2f} to {high:,.2f}" if high < np.inf else f"{low:,.2f} or more"
         last = min(days[1], self.support.observation_days + 1)
         counted = _whole(*rides)
@@ -111,9 +122,9 @@ class Surroundings:
         return f"last ride on day {_whole(days[0], last)}, {counted} {noun}, {money} spent"
 
 
-def _bounds(edges: Floats, value: float) -> tuple[float, float]:
+def _bounds(edges: Sequence[float], value: float) -> tuple[float, float]:
     """Where the cell of a value begins and the next one does."""
-    cell = int(np.searchsorted(edges, value, side="right"))
+    cell = bisect_right(edges, value)
     return (edges[cell - 1] if cell else 0.0), (edges[cell] if cell < len(edges) else np.inf)
 
 

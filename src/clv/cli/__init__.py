@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from clv.cli import data, models, report, scoring, serving, training, validation
+from clv.cli import data, keys, models, report, scoring, serving, training, validation
 from clv.cli.show import complain
 from clv.errors import ClvError, UsageError
 
@@ -30,6 +30,7 @@ app.command("validate")(validation.validate)
 app.command("report")(report.report)
 app.command("sample-data")(data.sample_data)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

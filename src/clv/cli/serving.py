@@ -30,4 +30,4 @@ def serve(
     settings = load_settings()
     given = {"host": host, "port": port, "workers": workers}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
-    run(settings, lambda address: note(f"Serving on {address} (documentation: {address}/docs)"))
+    run(settings, note)

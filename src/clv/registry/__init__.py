@@ -5,7 +5,8 @@ are kept in a tag of the registered model, so that a rollback knows where to go;
 stands where it does is a tag of that version.
 """
 
+from clv.registry.last import LastServed
 from clv.registry.records import RunRecord, Version
 from clv.registry.registry import Alias, Registry, open_registry
 
-__all__ = ["Alias", "Registry", "RunRecord", "Version", "open_registry"]
+__all__ = ["Alias", "LastServed", "Registry", "RunRecord", "Version", "open_registry"]

@@ -17,7 +17,12 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
-from clv.errors import NotTrainedError, RegistryError
+from clv.errors import (
+    NoSuchVersionError,
+    NotTrainedError,
+    PromotionError,
+    RegistryError,
+)
 from clv.registry.records import RunRecord, Version, log_child, log_run, version_of
 from clv.registry.store import Store
 from clv.settings import Settings
@@ -75,12 +80,16 @@ class Registry:
             key=lambda version: -int(version.number),
         )
 
-    def number_of(self, alias: Alias) -> str | None:
-        """The version that an alias names, or None; cheap enough to ask every few seconds."""
+    def aliases(self) -> dict[str, str]:
+        """The version that each alias names; cheap enough to ask every few seconds."""
         if self._store.is_new:
-            return None
+            return {}
         with self._store.client() as client:
-            return self._aliases(client).get(alias)
+            return self._aliases(client)
+
+    def number_of(self, alias: Alias) -> str | None:
+        """The version that an alias names, or None."""
+        return self.aliases().get(alias)
 
     def champion(self) -> str:
         """The version that serves.
@@ -211,11 +220,11 @@ class Registry:
             aliases = self._aliases(client)
             champion = aliases.get("champion")
             if champion == number:
-                raise RegistryError(f"Version {number} is the champion already.")
+                raise PromotionError(f"Version {number} is the champion already.")
             if expected is not ... and champion != expected:
                 before = f"compared with version {expected}" if expected else "to be the first"
                 now = f"version {champion}" if champion else "none"
-                raise RegistryError(
+                raise PromotionError(
                     f"Version {number} was {before}, but {now} became champion meanwhile. Nothing "
                     f"was promoted; train again, or: clv models promote {number}"
                 )
@@ -239,19 +248,28 @@ class Registry:
             former = self._former(client)
         return former[-1] if former else None
 
-    def rollback(self) -> str:
+    def rollback(self, *, expected: str | None = None) -> str:
         """Return to the champion before, and say which it is.
+
+        Parameters
+        ----------
+        expected : str, optional
+            The champion to leave. Where another is champion, nothing is done.
 
         Raises
         ------
-        RegistryError
-            Where there was none.
+        PromotionError
+            Where there was none before, or the champion is not the expected one.
         """
-        left = self.champion()
         with self._store.client() as client, self._store.lock():
+            left = self.champion()
+            if expected not in (None, left):
+                raise PromotionError(
+                    f"Version {expected} is not the champion, version {left} is. Nothing was done."
+                )
             former = self._former(client)
             if not former:
-                raise RegistryError("There is no champion before this one to return to.")
+                raise PromotionError("There is no champion before this one to return to.")
             number = former.pop()
             self.bundle(number)  # as in `promote`
             self._crown(client, number, former)
@@ -299,8 +317,8 @@ class Registry:
             return str(found.experiment_id)
         return str(client.create_experiment(name, artifact_location=place))
 
-    def _no_such(self, number: str) -> RegistryError:
-        return RegistryError(
+    def _no_such(self, number: str) -> NoSuchVersionError:
+        return NoSuchVersionError(
             f"There is no version '{number}' of '{self.name}'. See those there are: clv models list"
         )
 

@@ -1,58 +1,109 @@
-"""The application: what lives as long as the process, and what it is made of."""
+"""The application: what it is made of, and what happens as a worker starts and stops."""
 
 import asyncio
 import contextlib
+import gc
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 
 from clv.errors import ClvError
-from clv.registry import open_registry
-from clv.service.champion import Champion
+from clv.registry import LastServed, open_registry
+from clv.service.access import Keyring
+from clv.service.connections import Connections
+from clv.service.draining import draining
+from clv.service.metrics import Metrics
+from clv.service.middleware import Gate
+from clv.service.models import Models
+from clv.service.openapi import describe
 from clv.service.problems import handle_errors
-from clv.service.routes import router
-from clv.settings import Settings, load_settings
-from clv.tracking import open_request_log
+from clv.service.routes import DIRECT, ROUTERS
+from clv.service.worker import Worker
+from clv.settings import Settings, load_settings, metrics_folder
+from clv.tracking import DatabaseRequestLog, KeyStore, open_database, upgrade
 
-__all__ = ["create_app"]
+__all__ = ["create_api", "create_app"]
 
 _log = logging.getLogger(__name__)
 
+_FIRST_LOOK_S = 5.0
+_PULSE_S = 1.0
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+
+def create_app(settings: Settings | None = None) -> Gate:
     """Build the application; databases are opened when it starts, not here."""
     settings = settings or load_settings()
+    return Gate(create_api(settings), DIRECT, access_log=settings.access_log)
+
+
+def create_api(settings: Settings) -> FastAPI:
+    """Build what is behind the gate."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        champion = Champion(open_registry(settings), settings.poll_interval_s)
-        app.state.champion = champion
-        app.state.request_log = open_request_log(
-            settings.tracking_url, settings.tracking_queue_rows
-        )
-        try:
-            champion.refresh()
-            champion.current()
-        except ClvError as error:
-            _log.warning("Started without a model: %s", error)
-        follower = asyncio.create_task(champion.follow())
-        try:
-            yield
-        finally:
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
-            await app.state.request_log.close()
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with _running(settings, metrics_folder()) as state:
+            yield state
 
-    app = FastAPI(
+    api = FastAPI(
         title="clv",
         version=version("clv"),
         summary="What a customer will be worth, from what they did in their first days.",
         lifespan=lifespan,
     )
-    handle_errors(app)
-    app.include_router(router)
-    return app
+    handle_errors(api)
+    for router in ROUTERS:
+        api.include_router(router)
+    describe(api)
+    return api
+
+
+@asynccontextmanager
+async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Mapping[str, Any]]:
+    """A worker from its start to its end; whatever was opened is closed in the reverse order."""
+    async with AsyncExitStack() as closing:
+        metrics = Metrics(folder)
+        engine = open_database(settings.tracking_url)
+        closing.callback(engine.dispose)
+        upgrade(engine)
+        request_log = DatabaseRequestLog(
+            engine, settings.tracking_queue_rows, observe=metrics.committed
+        )
+        closing.push_async_callback(request_log.close)
+        keyring = Keyring(KeyStore(engine), settings.requests_per_s, settings.poll_interval_s)
+        keyring.start()
+        closing.callback(keyring.stop)
+        registry = open_registry(settings)
+        models = Models(registry, LastServed(settings), settings.poll_interval_s)
+        models.start(_FIRST_LOOK_S)
+        closing.callback(models.stop)
+        worker = Worker(settings, registry, models, request_log, keyring, metrics)
+        try:
+            models.current()
+        except ClvError as error:
+            _log.warning("Started without a model: %s", error)
+        connections = Connections(settings.max_connections, settings.read_timeout_s)
+        for task in (connections.watch(), _pulse(worker)):
+            closing.push_async_callback(_end, asyncio.create_task(task))
+        # What was imported stays: the collector need not look at its half a million objects again
+        # and again, which took a quarter of the time of a request.
+        gc.collect()
+        gc.freeze()
+        with draining(worker, settings.drain_s):
+            yield {"worker": worker, "connections": connections}
+
+
+async def _pulse(worker: Worker) -> None:
+    while True:
+        worker.pulse()
+        await asyncio.sleep(_PULSE_S)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,7 +1,7 @@
 """Every error as RFC 9457 problem details: one place where errors become status codes."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,82 +10,144 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from clv.errors import BundleError, ClvError, NotTrainedError, RegistryError, StoreError
+from clv.errors import (
+    BundleError,
+    ClvError,
+    NoSuchVersionError,
+    NotTrainedError,
+    PromotionError,
+    QueueFullError,
+    RegistryError,
+    StoreError,
+)
 from clv.service.schemas import FieldError, Problem
 
-__all__ = ["INVALID", "UNAVAILABLE", "handle_errors"]
+__all__ = ["RefusedError", "handle_errors", "problem"]
 
 _log = logging.getLogger(__name__)
 
 _SHOWN = 100  # characters of a bad value that are repeated
-_UNAVAILABLE = (NotTrainedError, StoreError, RegistryError, BundleError)
+_MOST_ERRORS = 20
+_RETRY = {"Retry-After": "5"}
+
+_STORE_AWAY = (
+    "The tracking database does not store or read rows just now, and nothing untracked is "
+    "answered. Try again; its operator finds the reason in the log."
+)
+_BROKEN = (
+    "That version cannot be loaded, so it serves nobody; the reason is in the log. "
+    "Train anew, or choose another version."
+)
+# Errors name files, hosts and users; that is for the log. `None`: the text is for everybody.
+_ANSWERS: tuple[tuple[type[ClvError], HTTPStatus, str | None], ...] = (
+    (NotTrainedError, HTTPStatus.SERVICE_UNAVAILABLE, None),
+    (QueueFullError, HTTPStatus.SERVICE_UNAVAILABLE, None),
+    (
+        StoreError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        _STORE_AWAY,
+    ),
+    (NoSuchVersionError, HTTPStatus.NOT_FOUND, None),
+    (PromotionError, HTTPStatus.CONFLICT, None),
+    (
+        BundleError,
+        HTTPStatus.CONFLICT,
+        _BROKEN,
+    ),
+    (
+        RegistryError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The model registry does not answer just now. Predictions go on; try again.",
+    ),
+)
 
 
-def _documented(description: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-    }
+class RefusedError(ClvError):
+    """A request is refused by the service itself, with a status of its own."""
 
-
-#: For OpenAPI: the answers that routes share.
-INVALID: Mapping[int | str, dict[str, Any]] = {
-    422: _documented("A field is missing, of the wrong type, out of range or contradicts another")
-}
-UNAVAILABLE: Mapping[int | str, dict[str, Any]] = {
-    503: _documented("There is no model yet, or the tracking database is away")
-}
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        reasons: Sequence[str] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers
+        self.reasons = reasons
 
 
 def handle_errors(app: FastAPI) -> None:
     """Register the handlers."""
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [_field_error(item) for item in error.errors()[:20]]
-        first = errors[0]
-        return _problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"{first.field}: {first.message}"
-            + (f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""),
-            errors,
-        )
+    async def handled(_: Request, error: Exception) -> JSONResponse:
+        return problem(error)
 
-    @app.exception_handler(ClvError)
-    async def refused(_: Request, error: ClvError) -> JSONResponse:
-        if isinstance(error, _UNAVAILABLE):
+    for kind in (RequestValidationError, ClvError, HTTPException, Exception):
+        app.exception_handler(kind)(handled)
+
+
+def problem(error: Exception) -> JSONResponse:
+    """The answer to an error; what was raised by mistake is logged."""
+    match error:
+        case RequestValidationError():
+            return _invalid(error)
+        case RefusedError():
+            return _answer(error.status, str(error), headers=error.headers, reasons=error.reasons)
+        case ClvError():
+            return _refused(error)
+        case HTTPException():
+            return _answer(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
+    _log.error("Unexpected error", exc_info=error)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error; it was logged.")
+
+
+def _invalid(error: RequestValidationError) -> JSONResponse:
+    found = error.errors()
+    errors = [_field_error(item) for item in found[:_MOST_ERRORS]]
+    first = errors[0]
+    return _answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"{first.field}: {first.message}"
+        + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""),
+        errors=errors,
+    )
+
+
+def _refused(error: ClvError) -> JSONResponse:
+    for kind, status, detail in _ANSWERS:
+        if isinstance(error, kind):
             # Without a model every request says so; once, at the start, is enough for the log.
-            _log.log(
-                logging.DEBUG if isinstance(error, NotTrainedError) else logging.WARNING, error
-            )
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after_s=5)
-        _log.error("%s", error)
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The service could not do that.")
-
-    @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
-        answer = _problem(HTTPStatus(error.status_code), str(error.detail))
-        answer.headers.update(error.headers or {})
-        return answer
-
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        _log.exception("Unexpected error", exc_info=error)
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error; it was logged.")
+            quiet = isinstance(error, NotTrainedError | NoSuchVersionError | PromotionError)
+            _log.log(logging.DEBUG if quiet else logging.WARNING, "%s", error)
+            headers = _RETRY if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+            return _answer(status, detail or str(error), headers=headers)
+    _log.error("%s", error)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "The service could not do that.")
 
 
-def _problem(
+def _answer(
     status: HTTPStatus,
     detail: str,
-    errors: list[FieldError] | None = None,
-    retry_after_s: int | None = None,
+    *,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    reasons: Sequence[str] = (),
 ) -> JSONResponse:
-    body = Problem(title=status.phrase, status=status, detail=detail, errors=errors or [])
+    body = Problem(
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        errors=list(errors),
+        reasons=list(reasons),
+    )
     return JSONResponse(
         body.model_dump(exclude_defaults=True) | {"status": int(status)},
         status_code=status,
         media_type="application/problem+json",
-        headers={"Retry-After": str(retry_after_s)} if retry_after_s else None,
+        headers=dict(headers) if headers else None,
     )
 
 

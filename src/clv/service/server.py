@@ -1,24 +1,26 @@
 """Run the application under uvicorn: one process or several on one socket."""
 
-import asyncio
+import resource
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
-from typing import Any
+from ipaddress import ip_address
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from clv.errors import ServeError
-from clv.settings import Settings
-from clv.tracking import open_request_log
+from clv.service.logs import configuration
+from clv.settings import Settings, keep_metrics_in
+from clv.tracking import KeyStore, open_database, upgrade
 
 __all__ = ["serve"]
 
 
-def serve(settings: Settings, on_listening: Callable[[str], None]) -> None:
-    """Serve until stopped; tells `on_listening` the address once nothing stands in the way.
+def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until stopped; tells the address through `say` once nothing stands in the way.
 
     What can fail is tried before any worker starts, so that it ends in one clear line and not in a
     traceback a worker.
@@ -33,41 +35,56 @@ def serve(settings: Settings, on_listening: Callable[[str], None]) -> None:
     # uvicorn drains at SIGTERM and then raises it again: asked to end and ended is a success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listening = _bind(settings.host, settings.port)
-    try:
-        _try_database(settings)
+    with listening, tempfile.TemporaryDirectory(prefix="clv-metrics-") as folder:
+        keep_metrics_in(folder)
+        _allow_connections(settings.max_connections)
         config = uvicorn.Config(
             "clv.service.app:create_app",
             factory=True,
             workers=settings.workers,
+            http="clv.service.connections:Protocol",
             log_level=settings.log_level.lower(),
-            log_config=_logging(settings.log_level),
+            log_config=configuration(settings),
             access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=20,
         )
+        closed = _has_keys(settings)
         host, port = listening.getsockname()[:2]
-        on_listening(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-        server = uvicorn.Server(config)
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        say(f"Serving on {address} (documentation: {address}/docs)")
+        if not closed:
+            say(_open_to(host))
         if settings.workers == 1:
-            server.run(sockets=[listening])
+            uvicorn.Server(config).run(sockets=[listening])
         else:
             Multiprocess(config, sockets=[listening]).run()
+
+
+def _has_keys(settings: Settings) -> bool:
+    """Whether the service asks for keys; also tries the database."""
+    engine = open_database(settings.tracking_url)
+    try:
+        upgrade(engine)
+        return bool(KeyStore(engine).keys())
     finally:
-        listening.close()
+        engine.dispose()
 
 
-def _try_database(settings: Settings) -> None:
-    async def open_and_close() -> None:
-        log = open_request_log(settings.tracking_url, settings.tracking_queue_rows)
-        await log.close()
+def _open_to(host: str) -> str:
+    """Who may use a service without keys."""
+    make_one = "Create an API key to close it: clv keys create NAME --scope admin"
+    if ip_address(host).is_loopback:
+        return f"No API key: open to everybody on this machine, and to nobody else. {make_one}"
+    return f"No API key, and not on loopback: OPEN TO EVERYBODY who reaches {host}. {make_one}"
 
-    asyncio.run(open_and_close())
 
-
-def _logging(level: str) -> dict[str, Any]:
-    """Configure uvicorn's logging with ours beside it."""
-    ours = {"handlers": ["default"], "level": level, "propagate": False}
-    loggers = {**uvicorn.config.LOGGING_CONFIG["loggers"], "clv": ours}
-    return {**uvicorn.config.LOGGING_CONFIG, "loggers": loggers}
+def _allow_connections(connections: int) -> None:
+    """Each connection is an open file, and what a shell allows by default is few."""
+    wanted = connections + 512
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY not in (soft, hard) and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
 def _bind(host: str, port: int) -> socket.socket:

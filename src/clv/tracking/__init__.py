@@ -1,23 +1,29 @@
 """Where each answered prediction is kept: SQLite or PostgreSQL, committed before the answer.
 
 `RequestLog` is what the service sees; `open_request_log` gives the real one, `InMemoryRequestLog`
-is the fake for tests. Importing this package opens nothing.
+is the fake for tests. `KeyStore` keeps who may ask. Importing this package opens nothing.
 """
 
 from clv.tracking.database import open_database
+from clv.tracking.keys import ApiKey, KeyStore, Scope, split_key
 from clv.tracking.log import InMemoryRequestLog, RequestLog, TrackedRequest
 from clv.tracking.migrate import upgrade
-from clv.tracking.tables import metadata, requests
+from clv.tracking.tables import api_keys, metadata, requests
 from clv.tracking.writer import DatabaseRequestLog, open_request_log
 
 __all__ = [
+    "ApiKey",
     "DatabaseRequestLog",
     "InMemoryRequestLog",
+    "KeyStore",
     "RequestLog",
+    "Scope",
     "TrackedRequest",
+    "api_keys",
     "metadata",
     "open_database",
     "open_request_log",
     "requests",
+    "split_key",
     "upgrade",
 ]

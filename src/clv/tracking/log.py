@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from clv.errors import StoreError
 
@@ -13,12 +12,10 @@ __all__ = ["InMemoryRequestLog", "RequestLog", "TrackedRequest"]
 _INT32, _INT64 = 2**31, 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedRequest:
-    """One answered prediction.
+class TrackedRequest(NamedTuple):
+    """One answered prediction, its fields in the order of the columns that it is stored in.
 
-    Many callers share one transaction, so a row that a database would refuse must not get as far
-    as that: it would fail its neighbours, too.
+    A tuple, because ten thousand are made in a batch. Whoever stores it has it `checked` first.
 
     Attributes
     ----------
@@ -46,11 +43,10 @@ class TrackedRequest:
         The version that answered.
     requested_at : datetime
         When; aware.
-
-    Raises
-    ------
-    ValueError
-        Where a value cannot be stored on every database.
+    challenger_version : str or None
+        The version that predicted in shadow, where one did; its answer was not given to anybody.
+    challenger_predicted, challenger_p_return, challenger_low, challenger_high : float or None
+        What it would have answered.
     """
 
     passenger_id: int
@@ -67,8 +63,23 @@ class TrackedRequest:
     in_support: bool
     model_version: str
     requested_at: datetime
+    challenger_version: str | None = None
+    challenger_predicted: float | None = None
+    challenger_p_return: float | None = None
+    challenger_low: float | None = None
+    challenger_high: float | None = None
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Self:
+        """Itself, where every database can store it.
+
+        Many callers share one transaction, so a row that a database would refuse must not get as
+        far as that: it would fail its neighbours, too.
+
+        Raises
+        ------
+        ValueError
+            Where a value cannot be stored on every database.
+        """
         if not -_INT64 <= self.passenger_id < _INT64:
             raise ValueError(f"passenger_id={self.passenger_id}; expected an integer of 64 bits.")
         if not (
@@ -95,10 +106,11 @@ class TrackedRequest:
                 f"expected_increment={self.expected_increment}, p_return={self.p_return}, "
                 f"level={self.level}, low={self.low}, high={self.high}; expected finite numbers."
             )
-        if self.requested_at.utcoffset() is None:
+        if self.requested_at.tzinfo is None:
             raise ValueError(
                 f"requested_at={self.requested_at.isoformat()} has no time zone; expected one."
             )
+        return self
 
 
 class RequestLog(Protocol):
@@ -106,6 +118,10 @@ class RequestLog(Protocol):
 
     Every method raises `StoreError` where the store refuses, is away or is closed.
     """
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that were accepted and are not yet durable."""
 
     async def append(self, rows: Sequence[TrackedRequest]) -> None:
         """Keep the rows, all or none; returns once they are durable."""
@@ -115,6 +131,9 @@ class RequestLog(Protocol):
 
     async def clear(self) -> int:
         """Delete everything that was appended before; returns how many rows that were."""
+
+    async def check(self) -> None:
+        """See that rows can be stored, by storing one and taking it back."""
 
     async def close(self) -> None:
         """Refuse further calls, finish those that were accepted, let go of the store."""
@@ -127,10 +146,15 @@ class InMemoryRequestLog:
         self.rows: list[TrackedRequest] = []
         self._closed = False
 
+    @property
+    def waiting_rows(self) -> int:
+        """None ever wait."""
+        return 0
+
     async def append(self, rows: Sequence[TrackedRequest]) -> None:
         """Keep the rows."""
         self._refuse_when_closed()
-        self.rows.extend(rows)
+        self.rows.extend([row.checked() for row in rows])
 
     async def count(self, passenger_id: int) -> int:
         """How many predictions of this passenger are kept."""
@@ -143,6 +167,10 @@ class InMemoryRequestLog:
         cleared = len(self.rows)
         self.rows.clear()
         return cleared
+
+    async def check(self) -> None:
+        """See that it is not closed."""
+        self._refuse_when_closed()
 
     async def close(self) -> None:
         """Refuse further calls."""

@@ -14,13 +14,14 @@ from sqlalchemy import (
     Dialect,
     Double,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
     TypeDecorator,
 )
 
-__all__ = ["VERSION_TABLE", "UtcDateTime", "metadata", "requests"]
+__all__ = ["VERSION_TABLE", "UtcDateTime", "api_keys", "metadata", "requests"]
 
 # MLflow calls its version table `alembic_version`; both must be able to live in one database.
 VERSION_TABLE = "tracking_version"
@@ -84,4 +85,23 @@ requests = Table(
     Column("high", Double),
     Column("score_bin", Integer),
     Column("in_support", Boolean),
+    # Where a challenger predicted in shadow; nobody was answered with it.
+    Column("challenger_version", Text),
+    Column("challenger_predicted", Double),
+    Column("challenger_p_return", Double),
+    Column("challenger_low", Double),
+    Column("challenger_high", Double),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # as "predict read"
+    Column("requests_per_s", Double),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+    Column("digest", LargeBinary, nullable=False),
 )

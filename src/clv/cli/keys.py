@@ -1,0 +1,152 @@
+"""`clv keys`: who may use the service."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from clv.cli.show import JsonOption, note, print_json, say, table
+from clv.clock import utc_now
+from clv.settings import load_settings
+
+if TYPE_CHECKING:
+    from clv.tracking import ApiKey, KeyStore
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="API keys: who may use the service, for what, and how often.", no_args_is_help=True
+)
+
+
+@contextmanager
+def _store() -> Iterator["KeyStore"]:
+    from clv.tracking import KeyStore, open_database, upgrade
+
+    engine = open_database(load_settings().tracking_url)
+    try:
+        upgrade(engine)
+        yield KeyStore(engine)
+    finally:
+        engine.dispose()
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who or what it is for, as in 'marketing'.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(help="What it is good for: predict, read or admin (everything); repeatable."),
+    ],
+    requests_per_s: Annotated[
+        float | None,
+        typer.Option(
+            help="Requests per second that it may make. Default: the service's limit.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key and print it, once; only a hash of it is kept.
+
+    The key alone goes to standard output, so that a script can take it. Clients send it with each
+    request as the header `Authorization: Bearer KEY`. While a database has no key, its service is
+    open to all; from the first one on, every route but /health, /ready and the documentation
+    needs a key.
+
+    Example: `clv keys create marketing --scope predict --requests-per-s 100`
+    """
+    with _store() as store:
+        key, text = store.create(name, scope, at=utc_now(), requests_per_s=requests_per_s)
+        is_first = len(store.keys()) == 1
+    if as_json:
+        print_json({**_public(key), "key": text})
+    else:
+        say(text)
+    note(f"Key {key.id} for {key.name}, good for: {_scopes(key)}. It is shown this once: keep it.")
+    note("Send it with each request: Authorization: Bearer KEY")
+    if is_first:
+        note(
+            "It is the first key of this database: from now on every route but /health, /ready and "
+            "the documentation needs one."
+        )
+
+
+@app.command("list")
+def list_keys(as_json: JsonOption = False) -> None:
+    """List all keys, oldest first, those revoked too; what is secret of them is not kept.
+
+    Example: `clv keys list`
+    """
+    with _store() as store:
+        keys = store.keys()
+    if as_json:
+        print_json([_public(key) for key in keys])
+    elif not keys:
+        say(
+            "There is no key yet: the service is open to all. "
+            "Make one: clv keys create NAME --scope predict"
+        )
+    else:
+        table(
+            "Keys (times in UTC)",
+            ("id", "name", "scopes", "limit", "created", "last used", "revoked"),
+            [
+                (
+                    key.id,
+                    escape(key.name),
+                    _scopes(key),
+                    "default" if key.requests_per_s is None else f"{key.requests_per_s:g}/s",
+                    _minute(key.created_at),
+                    _minute(key.last_used_at),
+                    _minute(key.revoked_at),
+                )
+                for key in keys
+            ],
+            text=("name", "scopes"),
+        )
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Its 8 digits, as `list` has them.")],
+) -> None:
+    """Refuse a key from now on. It stays in the list, and cannot be taken back.
+
+    A database whose keys are all revoked is not one without keys: its service is closed.
+
+    Example: `clv keys revoke 3f9a01c2`
+    """
+    with _store() as store:
+        key = store.revoke(key_id, at=utc_now())
+        keys = store.keys()
+    say(f"Key {key.id} ({key.name}) is revoked since {_minute(key.revoked_at)} UTC.")
+    if all(one.revoked_at for one in keys):
+        say(
+            "No usable key is left: the service is closed to all until you create one "
+            "(clv keys create NAME --scope predict)."
+        )
+
+
+def _public(key: "ApiKey") -> dict[str, Any]:
+    """What anybody may see; field by field, so that a new one is not shown by accident."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": sorted(key.scopes),
+        "requests_per_s": key.requests_per_s,
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "revoked_at": key.revoked_at,
+    }
+
+
+def _scopes(key: "ApiKey") -> str:
+    return ", ".join(sorted(key.scopes))
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""

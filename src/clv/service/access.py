@@ -1,0 +1,163 @@
+"""Who may do what: API keys, their scopes and their limits."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from http import HTTPStatus
+
+from clv.clock import utc_now
+from clv.errors import StoreError
+from clv.service.problems import RefusedError
+from clv.tracking import ApiKey, KeyStore, Scope, split_key
+
+__all__ = ["OPEN", "Keyring", "scope_of"]
+
+_log = logging.getLogger(__name__)
+
+#: What everybody may ask: whether the service lives, and what it can be asked.
+OPEN = frozenset({"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
+_RELOAD_S = 1.0
+
+
+def scope_of(method: str, path: str) -> Scope | None:
+    """The scope that a request needs; None where it is open to all.
+
+    What nobody thought of needs the widest.
+    """
+    if path in OPEN:
+        return None
+    if method in ("GET", "HEAD"):
+        return Scope.READ
+    if path in ("/api/predict", "/api/predict/batch"):
+        return Scope.PREDICT
+    return Scope.ADMIN
+
+
+class Keyring:
+    """The keys that a worker knows of, and how often each was used.
+
+    Parameters
+    ----------
+    store : KeyStore
+    requests_per_s : float or None
+        Limit of a key that has none of its own, in this process.
+    poll_interval_s : float
+        Seconds between two looks at the store; a key is created and revoked within so many.
+    """
+
+    def __init__(
+        self, store: KeyStore, requests_per_s: float | None, poll_interval_s: float
+    ) -> None:
+        self._store = store
+        self._requests_per_s = requests_per_s
+        self._poll_interval_s = poll_interval_s
+        self._keys: dict[str, ApiKey] = {}
+        self._allowances: dict[str, tuple[float, float]] = {}  # requests left, and when
+        self._used: dict[str, datetime] = {}
+        self._loaded_at = 0.0
+        self._stopped = threading.Event()
+
+    @property
+    def required(self) -> bool:
+        """Whether a key is needed: as soon as there is one, even when it is revoked since."""
+        return bool(self._keys)
+
+    def start(self) -> None:
+        """Load the keys, and follow the store from now on.
+
+        Raises
+        ------
+        StoreError
+            Where it cannot be read: nobody is let in unseen.
+        """
+        self.load()
+        threading.Thread(target=self._follow, name="key-follower", daemon=True).start()
+
+    def stop(self) -> None:
+        """Follow no more, and write down what was used last."""
+        self._stopped.set()
+        self._write_down()
+
+    def load(self) -> None:
+        """Read the keys."""
+        self._loaded_at = time.monotonic()
+        self._keys = {key.id: key for key in self._store.keys()}  # noqa: SIM118 - no dict
+
+    async def admit(self, authorization: Sequence[bytes], scope: Scope) -> None:
+        """Let a request in, or not.
+
+        Raises
+        ------
+        RefusedError
+            401 without a usable key, 403 where it is too narrow, 429 where it comes too often.
+        """
+        key = await self._identified(authorization)
+        if not key.allows(scope):
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                f"This key may not do that: it takes scope '{scope}', key {key.id} has "
+                f"{', '.join(sorted(key.scopes))}. Ask for a wider key.",
+            )
+        self._take(key)
+        self._used[key.id] = utc_now()
+
+    async def _identified(self, authorization: Sequence[bytes]) -> ApiKey:
+        if len(authorization) != 1:
+            raise _unauthorised("This service takes an API key: send 'Authorization: Bearer KEY'.")
+        kind, _, text = authorization[0].decode("latin-1").partition(" ")
+        parts = split_key(text.strip()) if kind.lower() == "bearer" else None
+        if parts is None:
+            raise _unauthorised("That is no API key: expected 'Authorization: Bearer clv_...'.")
+        number, secret = parts
+        if number not in self._keys and time.monotonic() - self._loaded_at > _RELOAD_S:
+            # A key that was created a moment ago is as good as one of yesterday.
+            try:
+                await asyncio.to_thread(self.load)
+            except StoreError as error:
+                _log.warning("The keys could not be read again: %s", error)
+        key = self._keys.get(number)
+        # One answer for all three: nobody learns which ids there are.
+        if key is None or not key.matches(secret) or key.revoked_at is not None:
+            raise _unauthorised("This API key is unknown or was revoked.")
+        return key
+
+    def _take(self, key: ApiKey) -> None:
+        """One request from the key's allowance, which fills up by its limit each second."""
+        limit = key.requests_per_s or self._requests_per_s
+        if limit is None:
+            return
+        now = time.monotonic()
+        most = max(limit, 1.0)
+        left, at = self._allowances.get(key.id, (most, now))
+        left = min(most, left + (now - at) * limit)
+        if left < 1.0:
+            self._allowances[key.id] = left, now
+            raise RefusedError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"Key {key.id} may send {limit:g} requests a second.",
+                headers={"Retry-After": str(int((1.0 - left) / limit) + 1)},
+            )
+        self._allowances[key.id] = left - 1.0, now
+
+    def _follow(self) -> None:
+        while not self._stopped.wait(self._poll_interval_s):
+            try:
+                self._write_down()
+                self.load()
+            except StoreError as error:
+                # Those known stay: a database that is away must not lock everybody out, or let in.
+                _log.warning("The keys could not be read again: %s", error)
+            except Exception:  # noqa: BLE001 - a follower that ends locks out every new key
+                _log.exception("Following the keys failed")
+
+    def _write_down(self) -> None:
+        used, self._used = self._used, {}
+        if used:
+            self._store.used(used)
+
+
+def _unauthorised(detail: str) -> RefusedError:
+    return RefusedError(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,44 @@
+"""Being asked to stop: readiness fails first, and only then does the service stop accepting."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from clv.service.worker import Worker
+
+__all__ = ["draining"]
+
+_log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def draining(worker: Worker, seconds: float) -> Iterator[None]:
+    """Put `seconds` between a SIGTERM and what uvicorn does at it, and fail readiness meanwhile.
+
+    uvicorn closes its socket at once, while a load balancer still sends requests to it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread can listen to signals
+        return
+    loop = asyncio.get_running_loop()
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def begin(number: int, frame: FrameType | None) -> None:
+        if worker.draining or not callable(stop):
+            return
+        worker.draining = True
+        _log.info("Asked to stop: not ready any more, accepting for another %g s", seconds)
+        if seconds:
+            loop.call_soon_threadsafe(loop.call_later, seconds, stop, number, frame)
+        else:
+            stop(number, frame)
+
+    signal.signal(signal.SIGTERM, begin)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, stop)

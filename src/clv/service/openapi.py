@@ -1,0 +1,89 @@
+"""The OpenAPI document: what routes have in common is added in one place."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from clv.service.access import scope_of
+from clv.service.schemas import BatchIn, PredictIn, Problem, PromoteIn
+
+__all__ = ["describe"]
+
+_BODIES = (PredictIn, BatchIn, PromoteIn)
+_REF = "#/components/schemas/{model}"
+
+_SAYS = {
+    401: "An API key is needed, and none that can be used was sent",
+    403: "The key may not do that, or a page of another site asks",
+    404: "There is no such version",
+    408: "The request did not arrive whole in time",
+    409: "The version cannot be loaded, is champion already, or is not champion",
+    413: "The body is too large",
+    422: "A field is missing, of the wrong type, out of range or contradicts another",
+    429: "The key comes too often",
+    503: "There is no model, or the tracking database or the registry is away; try again",
+}
+
+
+def describe(api: FastAPI) -> None:
+    """Have the application tell of its bodies, its problems and the scopes that keys need."""
+    made: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not made:
+            made.update(_document(api))
+        return made
+
+    api.openapi = openapi  # type: ignore[method-assign]
+
+
+def _document(api: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=api.title, version=api.version, summary=api.summary, routes=api.routes
+    )
+    # FastAPI documents its own form of a 422 where a path has a parameter; ours is another.
+    schemas = {
+        name: schema
+        for name, schema in document["components"]["schemas"].items()
+        if name not in ("HTTPValidationError", "ValidationError")
+    }
+    _, inputs = models_json_schema([(model, "validation") for model in _BODIES], ref_template=_REF)
+    _, problem = models_json_schema([(Problem, "serialization")], ref_template=_REF)
+    document["components"] = {
+        "schemas": schemas | inputs["$defs"] | problem["$defs"],
+        "securitySchemes": {
+            "key": {"type": "http", "scheme": "bearer", "description": "Made by `clv keys create`."}
+        },
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method.upper(), operation)
+    return document
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    scope = scope_of(method, path)
+    statuses = {503} if path != "/health" else set()
+    if scope is not None:
+        operation["security"] = [{"key": [scope.value]}, {}]  # none where there are no keys
+        statuses |= {401, 403, 429}
+    elif path in ("/health", "/ready"):
+        operation["security"] = []
+    if "requestBody" in operation:
+        statuses |= {408, 413, 422}
+    if operation.get("parameters"):
+        statuses |= {422}
+    if path.startswith("/api/models/"):
+        statuses |= {404, 409}
+    if path == "/metrics":
+        statuses -= {503}
+    operation["responses"] |= {str(status): _problem(status) for status in sorted(statuses)}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {
+        "description": _SAYS[status],
+        "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}},
+    }

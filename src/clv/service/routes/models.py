@@ -1,0 +1,43 @@
+"""The registry over HTTP."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+
+from clv.service.body import documented, parsed
+from clv.service.schemas import ModelOut, ModelsOut, PromoteIn, Version
+from clv.service.worker import worker_of
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/models", tags=["models"])
+
+
+@router.get("", summary="Versions of the model")
+async def list_models(request: Request) -> ModelsOut:
+    """All versions, newest first, and which of them answers."""
+    worker = worker_of(request)
+    found = await asyncio.to_thread(worker.registry.versions)
+    return ModelsOut(
+        serving=worker.models.versions().get("champion"),
+        models=[ModelOut.of(version) for version in found],
+    )
+
+
+@router.post(
+    "/{version}/promote",
+    summary="Make a version the champion",
+    openapi_extra=documented(PromoteIn, required=False),
+)
+async def promote(version: Version, request: Request) -> ModelOut:
+    """Make a version the champion, once it is known to load; all workers follow in seconds."""
+    worker = worker_of(request)
+    body = await parsed(PromoteIn, request, required=False)
+    return ModelOut.of(await asyncio.to_thread(worker.promote, version, body.reason))
+
+
+@router.post("/{version}/rollback", summary="Return to the champion before")
+async def rollback(version: Version, request: Request) -> ModelOut:
+    """Leave this version, which must be champion, for the one before; answers that one."""
+    worker = worker_of(request)
+    return ModelOut.of(await asyncio.to_thread(worker.roll_back, version))

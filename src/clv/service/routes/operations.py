@@ -1,0 +1,55 @@
+"""What operators ask."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+
+from clv.service.schemas import PassengerId, ReadyOut, RequestCount, ResetOut
+from clv.service.worker import Worker, worker_of
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["operations"])
+
+ThisWorker = Annotated[Worker, Depends(worker_of)]
+
+
+@router.get("/health", summary="Liveness")
+async def health() -> str:
+    """Whether the process is alive; touches neither model nor database."""
+    return "healthy"
+
+
+@router.get("/ready", summary="Readiness")
+async def ready(worker: ThisWorker) -> ReadyOut:
+    """Whether predictions are answered: a model is loaded, rows can be stored, nobody stops it.
+
+    Where not, 503 with the reasons.
+    """
+    return await worker.ready()
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(worker: ThisWorker) -> Response:
+    """Counts, latencies and gauges, summed over the workers of this service."""
+    worker.pulse()
+    body, kind = worker.metrics.exposed()
+    return Response(body, headers={"content-type": kind})
+
+
+@router.get("/api/requests/{passenger_id}", summary="How often a passenger was asked about")
+async def count_requests(passenger_id: PassengerId, worker: ThisWorker) -> RequestCount:
+    """Number of tracked predictions; 0 for a passenger never asked about."""
+    return RequestCount(id=passenger_id, count=await worker.request_log.count(passenger_id))
+
+
+@router.post("/reset", summary="Delete the tracked requests")
+async def reset(worker: ThisWorker) -> ResetOut:
+    """Delete every tracked request; for tests."""
+    return ResetOut(message=f"Deleted {await worker.request_log.clear()} tracked requests.")

@@ -1,0 +1,44 @@
+"""What travels over HTTP."""
+
+from clv.service.schemas.fields import WINDOW, PassengerId, Version
+from clv.service.schemas.operations import (
+    ModelOut,
+    ModelsOut,
+    PromoteIn,
+    ReadyOut,
+    RequestCount,
+    ResetOut,
+)
+from clv.service.schemas.predictions import (
+    BatchIn,
+    BatchOut,
+    IntervalOut,
+    PassengerIn,
+    PredictIn,
+    PredictionOut,
+    answer,
+    tracked,
+)
+from clv.service.schemas.problem import FieldError, Problem
+
+__all__ = [
+    "WINDOW",
+    "BatchIn",
+    "BatchOut",
+    "FieldError",
+    "IntervalOut",
+    "ModelOut",
+    "ModelsOut",
+    "PassengerId",
+    "PassengerIn",
+    "PredictIn",
+    "PredictionOut",
+    "Problem",
+    "PromoteIn",
+    "ReadyOut",
+    "RequestCount",
+    "ResetOut",
+    "Version",
+    "answer",
+    "tracked",
+]

@@ -1,0 +1,68 @@
+"""The fields that travel over HTTP; their ranges are those of `clv.schema`."""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import Path
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from clv.bundle import MAX_LEVEL, MIN_LEVEL
+from clv.schema import Column, Window
+
+__all__ = ["WINDOW", "Frequency", "Id", "Level", "Monetary", "PassengerId", "Recency", "Version"]
+
+#: The names of fields say 7 and 30, so the service serves models of this window.
+WINDOW = Window(7, 30)
+
+_RECENCY, _FREQUENCY, _MONETARY = WINDOW.features
+_INT64 = 2**63
+
+
+def _whole(value: Any) -> Any:
+    """JSON does not tell 1.0 from 1, so both are whole numbers; the strict check does the rest."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _decimal(text: Any) -> Any:
+    """A path is text; only plain digits are an integer, not '1.0', ' 1' or '1_000'."""
+    if isinstance(text, str) and not re.fullmatch(r"-?[0-9]{1,19}", text):
+        raise PydanticCustomError("whole_number", "expected a whole number of 64 bits")
+    return text
+
+
+def _bounds(column: Column) -> Any:
+    return Field(ge=column.low, le=column.high, strict=True, description=column.meaning)
+
+
+Id = Annotated[
+    int,
+    Field(ge=-_INT64, lt=_INT64, strict=True, description="the passenger's id"),
+    BeforeValidator(_whole),
+]
+PassengerId = Annotated[
+    Annotated[int, Field(ge=-_INT64, lt=_INT64), BeforeValidator(_decimal)],
+    Path(description="the passenger's id", examples=[1234]),
+]
+
+
+Level = Annotated[
+    float,
+    Field(
+        ge=MIN_LEVEL,
+        le=MAX_LEVEL,
+        strict=True,
+        description="share of passengers whose spend their interval shall hold",
+    ),
+]
+Recency = Annotated[int, _bounds(_RECENCY), BeforeValidator(_whole)]
+Frequency = Annotated[int, _bounds(_FREQUENCY), BeforeValidator(_whole)]
+Monetary = Annotated[float, _bounds(_MONETARY)]
+Version = Annotated[
+    str,
+    Path(
+        description="number of the version, as `GET /api/models` lists it",
+        pattern="^[0-9]{1,9}$",
+        examples=["3"],
+    ),
+]

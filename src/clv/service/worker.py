@@ -1,0 +1,139 @@
+"""What lives as long as a worker, and how it stands."""
+
+import asyncio
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from fastapi import Request
+
+from clv.bundle import Predictor
+from clv.errors import NotTrainedError, PromotionError, StoreError
+from clv.registry import Registry, Version
+from clv.service.access import Keyring
+from clv.service.metrics import Metrics
+from clv.service.models import Models
+from clv.service.problems import RefusedError
+from clv.service.schemas import ReadyOut
+from clv.settings import Settings
+from clv.tracking import RequestLog
+
+__all__ = ["Worker", "worker_of"]
+
+_CHECK_TIMEOUT_S = 2.0
+# A store that was written to so lately is not asked again: whoever asks often writes seldom.
+_CHECK_HOLDS_S = 1.0
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process of the service."""
+
+    settings: Settings
+    registry: Registry
+    models: Models
+    request_log: RequestLog
+    keyring: Keyring
+    metrics: Metrics
+    draining: bool = False
+    _check: asyncio.Task[None] | None = field(default=None, init=False)
+    _checked_at: float = field(default=float("-inf"), init=False)
+
+    async def ready(self) -> ReadyOut:
+        """Say what answers here.
+
+        Raises
+        ------
+        RefusedError
+            503 with the reasons, where nobody should be sent here.
+        """
+        reasons = ["The service is shutting down."] if self.draining else []
+        try:
+            self.models.current()
+        except NotTrainedError as error:
+            reasons.append(str(error))
+        if broken := await self._store_fails():
+            reasons.append(broken)
+        warnings = self.models.warnings()
+        if reasons:
+            raise RefusedError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Not ready: " + " ".join(reasons),
+                headers={"Retry-After": "5"},
+                reasons=[*reasons, *warnings],
+            )
+        serving = self.models.versions()
+        return ReadyOut(
+            status="ready",
+            model_version=serving["champion"],
+            challenger_version=serving.get("challenger"),
+            warnings=warnings,
+        )
+
+    def pulse(self) -> None:
+        """Bring the gauges up to date."""
+        self.metrics.set_state(
+            self.models.versions(), self.request_log.waiting_rows, len(self.models.warnings())
+        )
+
+    def promote(self, version: str, reason: str) -> Version:
+        """Make a version the champion; blocks.
+
+        Raises
+        ------
+        BundleError
+            Where it cannot be loaded: what no worker could serve must not become champion.
+        NoSuchVersionError
+            Where there is none such.
+        PromotionError
+            Where it is champion already.
+        """
+        Predictor.load(self.registry.bundle(version), version=version)
+        self.registry.promote(version, reason)
+        return self._now_champion(version)
+
+    def roll_back(self, version: str) -> Version:
+        """Leave a version for the champion before; blocks.
+
+        Raises
+        ------
+        BundleError
+            Where the one before cannot be loaded.
+        PromotionError
+            Where the version is not champion, or there was none before.
+        """
+        if version == self.registry.number_of("champion"):
+            before = self.registry.champion_before()
+            if before is not None:
+                Predictor.load(self.registry.bundle(before), version=before)
+        return self._now_champion(self.registry.rollback(expected=version))
+
+    def _now_champion(self, number: str) -> Version:
+        self.models.refresh()
+        for version in self.registry.versions():
+            if version.number == number:
+                return version
+        raise PromotionError(f"Version {number} was promoted, and is gone since.")
+
+    async def _store_fails(self) -> str:
+        """Why rows cannot be stored, or nothing; one question at a time, however many ask."""
+        loop = asyncio.get_running_loop()
+        if self._check is None or (
+            self._check.done() and loop.time() - self._checked_at > _CHECK_HOLDS_S
+        ):
+            self._check = loop.create_task(self.request_log.check())
+            self._checked_at = loop.time()
+        await asyncio.wait([self._check], timeout=_CHECK_TIMEOUT_S)
+        if not self._check.done():
+            return f"The tracking database did not store a row within {_CHECK_TIMEOUT_S:g} s."
+        failure = self._check.exception()
+        if failure is None:
+            return ""
+        if isinstance(failure, StoreError):
+            return "The tracking database cannot store rows; the log says why."
+        raise failure
+
+
+def worker_of(request: Request) -> Worker:
+    """The worker that answers a request."""
+    worker: Worker = request.scope["state"]["worker"]
+    return worker
