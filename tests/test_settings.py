@@ -18,7 +18,14 @@ GIVEN = {
     "CLV_PORT": ("port", "9000", 9000),
     "CLV_WORKERS": ("workers", "4", 4),
     "CLV_POLL_INTERVAL_S": ("poll_interval_s", "0.5", 0.5),
-    "CLV_TRACKING_QUEUE_ROWS": ("tracking_queue_rows", "10", 10),
+    "CLV_TRACKING_QUEUE_ROWS": ("tracking_queue_rows", "10000", 10_000),
+    "CLV_MAX_BODY_BYTES": ("max_body_bytes", "2048", 2048),
+    "CLV_READ_TIMEOUT_S": ("read_timeout_s", "5", 5.0),
+    "CLV_MAX_CONNECTIONS": ("max_connections", "50", 50),
+    "CLV_REQUESTS_PER_S": ("requests_per_s", "2.5", 2.5),
+    "CLV_DRAIN_S": ("drain_s", "7", 7.0),
+    "CLV_LOG_FORMAT": ("log_format", "json", "json"),
+    "CLV_ACCESS_LOG": ("access_log", "true", True),
     "CLV_LOG_LEVEL": ("log_level", "DEBUG", "DEBUG"),
 }
 

@@ -118,7 +118,7 @@ def test_a_broken_bundle_is_refused_and_the_old_model_serves_on(
     fake.named = "2"
     models.refresh()
     assert models.current().champion.version == "1"
-    assert "Version 2 refused" in caplog.text
+    assert "Version 2 (champion) refused, 1 stays" in caplog.text
     asked = fake.asked
     models.refresh()
     assert fake.asked == asked, "a broken bundle is not read again and again"
@@ -253,9 +253,7 @@ def test_what_was_kept_and_altered_since_is_not_served(fake: FakeRegistry) -> No
         models.current()
 
 
-def test_the_last_served_bundle_is_kept_whole_and_alone(
-    registry: Registry, tmp_path: Path
-) -> None:
+def test_the_last_served_bundle_is_kept_whole_and_alone(registry: Registry, tmp_path: Path) -> None:
     last = LastServed(Settings(home=tmp_path))
     assert last.find() is None
     for number in ("1", "2", "2"):

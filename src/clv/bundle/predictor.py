@@ -215,7 +215,8 @@ class Predictor:
         """Predict one customer; the same answer as in a batch.
 
         The arithmetic of `complete` in plain numbers: on arrays of one row NumPy takes twice the
-        time of the graph. A test holds the two equal to the last bit.
+        time of the graph. A test holds the two equal to the last bit, except that ONNX Runtime
+        rounds the seventh digit of a probability in another way where it computes four at once.
         """
         expected, p_return = self._run(
             None, {"activity": np.array(((recency, frequency, monetary),), np.float32)}

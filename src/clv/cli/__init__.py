@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from clv.cli import data, keys, models, report, scoring, serving, training, validation
+from clv.cli import data, database, keys, models, report, scoring, serving, training, validation
 from clv.cli.show import complain
 from clv.errors import ClvError, UsageError
 
@@ -29,8 +29,11 @@ app.command("score")(scoring.score)
 app.command("validate")(validation.validate)
 app.command("report")(report.report)
 app.command("sample-data")(data.sample_data)
+app.command("backup")(database.backup)
+app.command("restore")(database.restore)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(database.app, name="db")
 
 
 def main() -> None:

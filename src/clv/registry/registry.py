@@ -261,6 +261,7 @@ class Registry:
         PromotionError
             Where there was none before, or the champion is not the expected one.
         """
+        self.champion()  # where there is none there is nothing to open
         with self._store.client() as client, self._store.lock():
             left = self.champion()
             if expected not in (None, left):

@@ -16,7 +16,7 @@ from clv.sql import shown
 from clv.tracking.failures import explain
 from clv.tracking.tables import VERSION_TABLE
 
-__all__ = ["SCRIPTS", "downgrade", "upgrade"]
+__all__ = ["SCRIPTS", "current", "downgrade", "newest", "revisions", "upgrade"]
 
 SCRIPTS = Path(__file__).with_name("migrations")
 
@@ -26,18 +26,49 @@ _LOCK = 0x636C7601
 _LOCK_TIMEOUT_S = 60
 
 
-def upgrade(engine: Engine) -> None:
+def revisions() -> tuple[str, ...]:
+    """The revisions that this code knows, the newest first."""
+    scripts = ScriptDirectory(str(SCRIPTS)).walk_revisions()
+    return tuple(script.revision for script in scripts)
+
+
+def newest() -> str:
+    """The revision that `upgrade` migrates to."""
+    return revisions()[0]
+
+
+def current(engine: Engine) -> str | None:
+    """The revision of the database; None where it has no tables.
+
+    Raises
+    ------
+    StoreError
+        Where the database fails.
+    """
+    try:
+        with engine.connect() as connection:
+            return _context(connection).get_current_revision()
+    except SQLAlchemyError as error:
+        raise explain(error, engine.url) from error
+
+
+def upgrade(engine: Engine) -> str | None:
     """Migrate to the newest version that this code knows; data is kept.
 
     Safe where several processes start at once: one migrates, the others wait and find it done.
     A migration that fails leaves nothing behind.
+
+    Returns
+    -------
+    str or None
+        The revision before; None where there were no tables.
 
     Raises
     ------
     StoreError
         Where the database is newer than this code, or fails.
     """
-    _migrate(engine, lambda config: command.upgrade(config, "head"))
+    return _migrate(engine, lambda config: command.upgrade(config, "head"))
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -51,14 +82,22 @@ def downgrade(engine: Engine, revision: str) -> None:
     _migrate(engine, lambda config: command.downgrade(config, revision))
 
 
-def _migrate(engine: Engine, step: Callable[[Config], None]) -> None:
+def _migrate(engine: Engine, step: Callable[[Config], None]) -> str | None:
+    """Take the step; the revision before it."""
     try:
         with _alone(engine) as connection:
             config = Config()
             config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
             config.attributes["connection"] = connection
-            _refuse_newer(config, connection)
+            before = _context(connection).get_current_revision()
+            if before is not None and before not in revisions():
+                raise StoreError(
+                    f"The tracking database {shown(engine.url)} is at version {before}, which this "
+                    "clv does not know: it is newer. Install the clv that last used it, or set "
+                    "CLV_DATABASE_URL to another database."
+                )
             step(config)
+            return before
     except SQLAlchemyError as error:
         raise explain(error, engine.url) from error
 
@@ -84,13 +123,5 @@ def _alone(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def _refuse_newer(config: Config, connection: Connection) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    unknown = set(context.get_current_heads()) - known
-    if unknown:
-        raise StoreError(
-            f"The tracking database {shown(connection.engine.url)} is at version "
-            f"{', '.join(sorted(unknown))}, which this clv does not know: it is newer. Install the "
-            "clv that last used it, or set CLV_DATABASE_URL to another database."
-        )
+def _context(connection: Connection) -> MigrationContext:
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})

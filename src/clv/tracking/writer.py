@@ -95,7 +95,10 @@ class DatabaseRequestLog:
 
     def __init__(self, engine: Engine, queue_rows: int, observe: Observe = _ignore) -> None:
         self._engine = engine
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        # A single statement is a transaction by itself; on SQLite that spares two handovers of
+        # Python's global lock, see `_carry_out`. psycopg cannot change its mind in a transaction.
+        alone = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "sqlite" else {}
+        self._single = engine.execution_options(**alone)
         self._queue_rows = queue_rows
         self._observe = observe
         # SQLite keeps a moment as text, PostgreSQL as it is.
@@ -236,10 +239,9 @@ class DatabaseRequestLog:
         """In the writer's thread: one transaction. Rows stored or deleted."""
         rows = [row for job in jobs for row in job.rows]
         # Many rows a statement, not many runs of a statement: the driver lets go of Python's global
-        # lock in each run, and a busy event loop gives it back only milliseconds later. For the
-        # same reason a single statement is a transaction by itself, without BEGIN and COMMIT.
+        # lock in each run, and a busy event loop gives it back only milliseconds later.
         one_statement = jobs[0].alone is None and len(rows) <= _ROWS_A_STATEMENT
-        with (self._autocommit if one_statement else self._engine).begin() as connection:
+        with (self._single if one_statement else self._engine).begin() as connection:
             if jobs[0].alone is not None:
                 return jobs[0].alone(connection)
             stored = self._as_stored(rows)

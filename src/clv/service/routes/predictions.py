@@ -17,7 +17,7 @@ from clv.service.models import Serving
 from clv.service.schemas import (
     BatchIn,
     BatchOut,
-    PassengerIn,
+    Passenger,
     PredictIn,
     PredictionOut,
     answer,
@@ -106,7 +106,7 @@ def _in_shadow(models: Serving, ask: Callable[[Predictor], _Said]) -> _Said | No
         return None
 
 
-def _note(asked: PassengerIn, said: Prediction, model: Predictor) -> str | None:
+def _note(asked: Passenger, said: Prediction, model: Predictor) -> str | None:
     if said.in_support:
         return None
     return model.why_out_of_support(asked.recency_7, asked.frequency_7, asked.monetary_7)

@@ -15,6 +15,7 @@ __all__ = [
     "BatchIn",
     "BatchOut",
     "IntervalOut",
+    "Passenger",
     "PassengerIn",
     "PredictIn",
     "PredictionOut",
@@ -29,7 +30,7 @@ class _In(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False, frozen=True)
 
 
-class PassengerIn(_In):
+class Passenger(_In):
     """A passenger and what they did in the first 7 days after registration."""
 
     model_config = ConfigDict(
@@ -60,7 +61,7 @@ class PassengerIn(_In):
         return self
 
 
-class PredictIn(PassengerIn):
+class PredictIn(Passenger):
     """A passenger, and how sure the interval shall be."""
 
     model_config = ConfigDict(
@@ -86,10 +87,10 @@ def _hide_level(schema: dict[str, Any]) -> None:
     schema["properties"].pop("level")
 
 
-class PassengerOfBatch(PassengerIn):
-    """A passenger and what they did in the first 7 days after registration."""
+class PassengerIn(Passenger):
+    """A passenger of a batch."""
 
-    model_config = ConfigDict(title="PassengerIn", json_schema_extra=_hide_level)
+    model_config = ConfigDict(json_schema_extra=_hide_level)
 
     level: Annotated[None, BeforeValidator(_refuse_level)] = None
 
@@ -111,7 +112,7 @@ class BatchIn(_In):
         }
     )
 
-    passengers: list[PassengerOfBatch] = Field(min_length=1, max_length=MAX_BATCH)
+    passengers: list[PassengerIn] = Field(min_length=1, max_length=MAX_BATCH)
     level: Level = DEFAULT_LEVEL
 
 
@@ -214,7 +215,7 @@ def answer(
 
 
 def tracked(
-    asked: PassengerIn,
+    asked: Passenger,
     said: Prediction,
     version: str,
     at: datetime,

@@ -1,0 +1,128 @@
+"""`clv backup`, `clv restore` and `clv db`: the tracking database."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clv.cli.show import JsonOption, note, print_json, say, shown
+from clv.clock import utc_now
+from clv.errors import OutputError, UsageError
+from clv.settings import load_settings
+
+__all__ = ["app", "backup", "restore"]
+
+app = typer.Typer(help="The tables of the tracking database.", no_args_is_help=True)
+
+
+def backup(
+    output: Annotated[Path, typer.Argument(help="File to write.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file where it exists.")
+    ] = False,
+) -> None:
+    """Copy the tracking database (SQLite) into one file, while the service runs.
+
+    The copy holds what was committed at one moment: tracked requests, keys, everything. It is
+    checked, and appears under its name when it is complete. A PostgreSQL database is backed up
+    with pg_dump.
+
+    Example: `clv backup /backups/tracking.sqlite --force`
+    """
+    from clv.tracking import back_up
+
+    settings = load_settings()
+    if output.exists() and not force:
+        raise OutputError(f"'{output}' exists. Give another name, or replace it with --force.")
+    requests = back_up(settings.tracking_url, output)
+    say(f"{_counted(requests)} in {shown(output)}")
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="File of `clv backup`.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Put a backup in the place of the whole tracking database (SQLite).
+
+    The backup is checked before anything is touched, and may be of an older clv. What is in the
+    database now is kept beside it as tracking-before-restore-TIME.sqlite. The service may run: it
+    goes on with what was restored. Keys, too, are then those of the backup: one that was revoked
+    since is good again, and without any the service is open to all.
+
+    Example: `clv restore /backups/tracking.sqlite`
+    """
+    from clv.tracking import database_file
+    from clv.tracking import restore as put_back
+
+    settings = load_settings()
+    file = database_file(settings.tracking_url)
+    if not yes:
+        _ask(f"Replace all that is in {shown(file)} by what is in {shown(source)}?")
+    keep = file.with_name(f"tracking-before-restore-{utc_now():%Y%m%dT%H%M%SZ}.sqlite")
+    was_there = keep.exists()
+    try:
+        requests = put_back(source, settings.tracking_url, keep=keep)
+    finally:
+        if keep.exists() and not was_there:
+            note(f"What was there before is kept in {shown(keep)}")
+    say(f"{_counted(requests)} restored to {shown(file)}")
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the tables to the newest revision that this clv knows; their rows are kept.
+
+    A service does so itself as it starts.
+
+    Example: `clv db upgrade`
+    """
+    from clv.sql import shown as without_password
+    from clv.tracking import newest, open_database
+    from clv.tracking import upgrade as migrate
+
+    engine = open_database(load_settings().tracking_url)
+    try:
+        before = migrate(engine)
+    finally:
+        engine.dispose()
+    name = without_password(engine.url)
+    if before == newest():
+        say(f"{name} is at revision {before}, the newest: nothing to do.")
+    else:
+        came_from = f"revision {before}" if before else "no tables"
+        say(f"{name}: from {came_from} to revision {newest()}.")
+
+
+@app.command()
+def version(as_json: JsonOption = False) -> None:
+    """Show the revision of the tables, and the newest that this clv knows.
+
+    Example: `clv db version`
+    """
+    from clv.tracking import current, is_there, newest, open_database
+
+    url, revision = load_settings().tracking_url, None
+    if is_there(url):  # to open a file would make it
+        engine = open_database(url)
+        try:
+            revision = current(engine)
+        finally:
+            engine.dispose()
+    if as_json:
+        print_json({"revision": revision, "newest": newest()})
+        return
+    say(f"Revision of the database: {revision or 'none, it has no tables yet'}")
+    say(f"Newest that this clv knows: {newest()}")
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} There is no terminal to answer on; say so with --yes.")
+    if not typer.confirm(question, err=True):
+        note("Nothing was changed.")
+        raise typer.Exit(1)
+
+
+def _counted(requests: int) -> str:
+    return f"{requests:,} tracked request{'' if requests == 1 else 's'}"
