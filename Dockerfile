@@ -130,7 +130,8 @@ FROM runtime AS app
 COPY --from=app-packages /opt/venv /opt/venv
 COPY --from=clv /opt/venv /opt/venv
 ENV CLV_HOME=/data \
-    CLV_HOST=0.0.0.0
+    CLV_HOST=0.0.0.0 \
+    CLV_DRAIN_S=3
 EXPOSE 8080
 # http.client and not urllib: urllib would go through a proxy where the container is given one.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.http import http
 from benchmarks.intervals import intervals
 from benchmarks.quality import quality
 from benchmarks.speed import batch, in_memory, one_row
@@ -60,6 +61,8 @@ def sections(folder: Path) -> Iterator[str]:
     yield one_row(result, registry.bundle(number))
     yield in_memory(registry.bundle(number))
     yield batch(folder, registry.bundle(number))
+    print("over HTTP")
+    yield http(folder)
 
 
 def main() -> None:

@@ -155,8 +155,13 @@ class Keyring:
 
     def _write_down(self) -> None:
         used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             self._store.used(used)
+        except StoreError as error:
+            _log.warning("When keys were used last is written down later: %s", error)
+            self._used = {**used, **self._used}
 
 
 def _unauthorised(detail: str) -> RefusedError:

@@ -5,7 +5,6 @@ to send one. Here a worker looks over its connections once a second, which costs
 """
 
 import asyncio
-import contextlib
 import logging
 from typing import Any
 
@@ -108,8 +107,10 @@ class Connections:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_S)
-            with contextlib.suppress(Exception):  # one odd connection must not end the watch
+            try:
                 self.look(loop.time())
+            except Exception:  # noqa: BLE001 - one odd connection must not end the watch
+                _log.exception("Looking over the connections failed")
 
     def look(self, now: float) -> None:
         """Close each connection whose client has owed us the same thing for too long."""

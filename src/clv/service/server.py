@@ -1,5 +1,6 @@
 """Run the application under uvicorn: one process or several on one socket."""
 
+import contextlib
 import resource
 import signal
 import socket
@@ -55,10 +56,11 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         say(f"Serving on {address} (documentation: {address}/docs)")
         if not closed:
             say(_open_to(host))
-        if settings.workers == 1:
-            uvicorn.Server(config).run(sockets=[listening])
-        else:
-            Multiprocess(config, sockets=[listening]).run()
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C after all is done: a success, too
+            if settings.workers == 1:
+                uvicorn.Server(config).run(sockets=[listening])
+            else:
+                Multiprocess(config, sockets=[listening]).run()
 
 
 def _has_keys(settings: Settings) -> bool:
