@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from clv.cli import app
-from clv.service.schemas import MAX_BATCH
+from clv.service.schemas.predictions import MAX_BATCH
 
 GENERATOR = Path(__file__).parent.parent / "tools" / "reference.py"
 

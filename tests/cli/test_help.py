@@ -12,6 +12,8 @@ COMMANDS = [
     "validate",
     "report",
     "sample-data",
+    "backup",
+    "restore",
     "models list",
     "models promote",
     "models rollback",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["Server", "free_port", "serving"]
+__all__ = ["Server", "free_port", "serving", "start"]
 
 # `clv serve`, in which unpickling anything ends the process: serving must not need it.
 _SERVE = """
@@ -49,12 +49,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def serving(
-    home: Path, *arguments: str, database_url: str = "", environment: dict[str, str] | None = None
-) -> Iterator[Server]:
-    """Serve `home` until the block ends; the server is up when the block begins."""
-    port = free_port()
+def start(
+    home: Path,
+    *arguments: str,
+    port: int | None = None,
+    database_url: str = "",
+    environment: dict[str, str] | None = None,
+    prelude: str = "",
+) -> Server:
+    """Serve `home`; the server is up. `prelude` is Python that its process runs first."""
+    port = port or free_port()
     output = Path(tempfile.mkdtemp(prefix="clv-server-")) / "log"
     variables = {
         **os.environ,
@@ -65,7 +69,7 @@ def serving(
     }
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, "serve", "--port", str(port), *arguments],
+            [sys.executable, "-c", prelude + _SERVE, "serve", "--port", str(port), *arguments],
             env=variables,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -73,10 +77,30 @@ def serving(
     server = Server(f"http://127.0.0.1:{port}", process, output)
     try:
         _wait(server)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return server
+
+
+@contextmanager
+def serving(
+    home: Path,
+    *arguments: str,
+    database_url: str = "",
+    environment: dict[str, str] | None = None,
+    prelude: str = "",
+) -> Iterator[Server]:
+    """Serve `home` until the block ends, and well."""
+    server = start(
+        home, *arguments, database_url=database_url, environment=environment, prelude=prelude
+    )
+    try:
         yield server
     finally:
-        process.terminate()
-        assert process.wait(30) == 0, server.log()
+        server.process.terminate()
+        assert server.process.wait(30) == 0, server.log()
 
 
 def _wait(server: Server) -> None:

@@ -33,14 +33,17 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin."""
         super().connection_made(transport)
-        if connections := self.app_state.get("connections"):
-            connections.add(self)
+        self._watched_by.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         super().connection_lost(exc)
-        if connections := self.app_state.get("connections"):
-            connections.remove(self)
+        self._watched_by.remove(self)
+
+    @property
+    def _watched_by(self) -> "Connections":
+        connections: Connections = self.app_state["connections"]
+        return connections
 
     @property
     def waits_for(self) -> object | None:

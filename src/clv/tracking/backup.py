@@ -18,6 +18,7 @@ from clv.tracking.failures import explain
 from clv.tracking.tables import requests
 
 __all__ = [
+    "DAMAGED",
     "UNWRITABLE",
     "autocommit",
     "back_up",
@@ -35,8 +36,14 @@ __all__ = [
 # What SQLite keeps beside a database, and takes for its own under these names.
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
-#: The kinds of failure that are those of a file that is written.
-UNWRITABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+# Kinds of failure, as `error_kind` has them: of a file that is read, and of one that is written.
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+UNWRITABLE = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,  # of the two the likelier, and SQLite does not tell
+)
 
 
 def database_file(url: str) -> Path:
@@ -156,7 +163,7 @@ def copy_of(connection: Connection, file: Path, output: Path) -> Iterator[Path]:
         # Absolute: some builds of SQLite take a name that begins with "file:" for a URI.
         with replacing(output.absolute()) as part:
             # What a killed run of the same number left: SQLite would refuse to write into the
-            # one, and would roll the other back into the new copy.
+            # one, and would roll the journal back into the new copy.
             for left in (part, _beside(part, "-journal")):
                 left.unlink(missing_ok=True)
             part.touch(exist_ok=False)
@@ -180,13 +187,14 @@ def _vacuum_into(connection: Connection, part: Path, output: Path) -> None:
     try:
         connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
     except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", 0)
-        if error_kind(error) not in UNWRITABLE and code != sqlite3.SQLITE_IOERR_WRITE:
+        if error_kind(error) not in UNWRITABLE:
             raise
         raise OutputError(
             f"'{output}' cannot be written: {error.orig}. Nothing was changed; free some space, or "
             "write to another disk."
         ) from error
+    finally:
+        _beside(part, "-journal").unlink(missing_ok=True)  # SQLite leaves it where it failed
 
 
 def integrity(file: Path) -> str | None:
@@ -195,13 +203,14 @@ def integrity(file: Path) -> str | None:
         try:
             ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
         except sqlite3.DatabaseError as error:
-            if error_kind(error) not in _DAMAGED:
+            if error_kind(error) not in DAMAGED:
                 raise
             return str(error)
     return None if found == "ok" else " ".join(str(found).split())
 
 
 def count_requests(file: Path) -> int:
+    """How many tracked requests are in a SQLite file that nobody else has open."""
     with closing(open_to_read(file)) as connection:
         query = str(select(func.count()).select_from(requests))
         return int(connection.execute(query).fetchone()[0])

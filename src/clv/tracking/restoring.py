@@ -1,16 +1,19 @@
 """A backup in the place of the tracking database: SQLite only, while others have it open."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
 from sqlalchemy import Engine, inspect, literal, select, table
+from sqlalchemy.exc import DBAPIError
 
 from clv.errors import DataError, OutputError, StoreError
 from clv.tracking.backup import (
+    DAMAGED,
     UNWRITABLE,
     autocommit,
     copy_of,
@@ -29,7 +32,6 @@ from clv.tracking.tables import VERSION_TABLE, metadata
 __all__ = ["restore"]
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def restore(backup: Path, url: str, *, keep: Path | None = None) -> int:
@@ -75,7 +77,7 @@ def restore(backup: Path, url: str, *, keep: Path | None = None) -> int:
             with opened(url) as engine:
                 _replace(engine, staged, lambda: _keep(engine, file, keep))
         except StoreError as error:
-            if error_kind(error.__cause__) not in _DAMAGED:
+            if error_kind(error.__cause__) not in DAMAGED:
                 raise
             raise StoreError(
                 f"The tracking database {file} is damaged or no SQLite file: it can neither be "
@@ -138,8 +140,8 @@ def _missing(engine: Engine) -> list[str]:
 
 def _copy_backup(backup: Path, staged: Path) -> None:
     try:
-        with backup.open("rb"):
-            pass
+        with backup.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
     except OSError as error:
         raise DataError(
             f"The backup '{backup}' cannot be read: {error.strerror}. Give a file that "
@@ -148,11 +150,17 @@ def _copy_backup(backup: Path, staged: Path) -> None:
     try:
         with closing(open_to_read(backup)) as source, closing(sqlite3.connect(staged)) as copy:
             source.backup(copy, progress=_when_busy)
+            # SQLite takes zeros for what is missing of the last page.
+            if (cut := size % source.execute("PRAGMA page_size").fetchone()[0]) != 0:
+                raise DataError(
+                    f"The backup '{backup}' is damaged: {cut} bytes follow its last whole page, so "
+                    "its end is missing. Nothing was restored; take another."
+                )
     except sqlite3.Error as error:
-        if error_kind(error) == sqlite3.SQLITE_FULL:
+        if error_kind(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise StoreError(
-                f"The disk of {staged.parent.parent} has no room for a copy of the backup. Free "
-                "some space and try again; nothing was restored."
+                f"The backup '{backup}' cannot be copied to {staged.parent.parent}: {error}. "
+                "Nothing was restored; see that there is room on the disk, and try again."
             ) from error
         raise DataError(
             f"The backup '{backup}' cannot be read as a SQLite file: {error}. Nothing was "
@@ -203,11 +211,12 @@ def _replace(engine: Engine, staged: Path, before: Callable[[], None]) -> None:
         # Page by page, because the lock is taken with the first and lasts to the last (there are
         # several: each table has its own). One transaction around all spares a lock for each.
         source.execute("BEGIN")
-        source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         source.backup(target, pages=1, progress=step)
-        # Everything stands in the log now. Moved here, or the next small commit would have to;
-        # passive, so that nobody waits.
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+        # It is restored, and all of it stands in the log. Moved to its place here, or the next
+        # small commit would have to; passive, so that nobody waits.
+        with suppress(DBAPIError):
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _when_busy(status: int, _remaining: int = 0, _total: int = 0) -> None:
