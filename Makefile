@@ -63,8 +63,8 @@ docs: setup ## Write the generated reference (commands, settings, HTTP)
 	$(BIN)/python tools/reference.py
 
 .PHONY: bench
-bench: setup ## Measure, and write docs/benchmarks.md
-	$(BIN)/python -m benchmarks
+bench: setup ## Measure, and write docs/benchmarks.md (ARGS=speed: only how fast it is)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: docker-train
 docker-train: ## Train in a container (DATA=file or URL; without it, on generated passengers)
