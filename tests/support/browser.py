@@ -63,7 +63,16 @@ class Visit:
         return found
 
     def cut_off(self) -> list[str]:
-        """Texts of plots that reach beyond their plot."""
+        """Texts of plots that reach beyond their plot, once they have found their size."""
+        found: list[str] = []
+        for _ in range(50):
+            found = self._cut_off()
+            if not found:
+                break
+            self.page.wait_for_timeout(100)
+        return found
+
+    def _cut_off(self) -> list[str]:
         found: list[str] = self.page.evaluate(
             """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(plot => {
                 const box = plot.getBoundingClientRect();
