@@ -12,6 +12,21 @@ BAD_BODIES = {
     "a number that overflows": GOOD.replace("8.5", "1e400"),
     "a lone surrogate": GOOD.replace("8.5", r'"\ud800"'),
     "a lone surrogate as a name": GOOD.replace('"id"', r'"\udfff"'),
+    "a lone surrogate as bytes": GOOD.replace("8.5", '"\ud800"').encode("utf-8", "surrogatepass"),
+    "a lone surrogate as an id": GOOD.replace('"id": 1', r'"id": "\udc00"'),
+    "an overflow below": GOOD.replace("8.5", "-1e400"),
+    "an id that overflows": GOOD.replace('"id": 1', '"id": 1e400'),
+    "an id that is NaN": GOOD.replace('"id": 1', '"id": NaN'),
+    "frequency that is Infinity": GOOD.replace('"frequency_7": 1', '"frequency_7": Infinity'),
+    "frequency in quotes": GOOD.replace('"frequency_7": 1', '"frequency_7": "12"'),
+    "money in quotes": GOOD.replace("8.5", '"12"'),
+    "an id in quotes": GOOD.replace('"id": 1', '"id": "12"'),
+    "an id below 64 bits": GOOD.replace('"id": 1', f'"id": {-(2**63) - 1}'),
+    "an id of 2**64": GOOD.replace('"id": 1', f'"id": {2**64}'),
+    "an id just beyond 64 bits, as a float": GOOD.replace('"id": 1', f'"id": {float(2**63)!r}'),
+    "UTF-16": GOOD.encode("utf-16"),
+    "a NUL behind it": GOOD + "\0",
+    "two bodies": GOOD + GOOD,
     "a boolean as a number": GOOD.replace("8.5", "true"),
     "a boolean as an id": GOOD.replace('"id": 1', '"id": true'),
     "a number in quotes": GOOD.replace('"recency_7": 1', '"recency_7": "1"'),
@@ -55,6 +70,48 @@ def test_a_bad_body_is_a_problem_that_says_where(client: httpx.Client, name: str
     problem = answer.json()
     assert problem["status"] == answer.status_code
     assert problem["detail"]
+    assert client.get("/api/requests/1").json()["count"] == 0
+
+
+@pytest.mark.parametrize("name", [name for name, body in BAD_BODIES.items() if body])
+def test_a_bad_passenger_of_a_batch_is_a_problem_too(client: httpx.Client, name: str) -> None:
+    one = BAD_BODIES[name]
+    raw = one if isinstance(one, bytes) else one.encode()
+    answer = client.post(
+        "/api/predict/batch",
+        content=b'{"passengers": [' + GOOD.encode() + b", " + raw + b"]}",
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith("body")
+    assert client.get("/api/requests/1").json()["count"] == 0
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        '""', '"' + "x" * 501 + '"', "null", "5", "true", "NaN", "1e400", "[]",
+        r'"\ud800"', '"\xff"',
+    ],
+)  # fmt: skip
+def test_a_bad_reason_for_a_promotion_is_a_problem(client: httpx.Client, reason: str) -> None:
+    answer = client.post(
+        "/api/models/1/promote",
+        content=f'{{"reason": {reason}}}'.encode("latin-1"),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_that_is_not_said_to_be_json_is_refused(client: httpx.Client, kind: str) -> None:
+    """A page of another site may send these without asking first."""
+    for path in ("/api/predict", "/api/predict/batch", "/api/models/1/promote"):
+        answer = client.post(path, content=GOOD, headers={"Content-Type": kind})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == "header.content-type"
     assert client.get("/api/requests/1").json()["count"] == 0
 
 
