@@ -7,6 +7,7 @@ multi-process mode); whichever worker is asked adds them all up.
 import os
 from collections import Counter as Count
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import prometheus_client.values
@@ -191,6 +192,7 @@ def _forget_the_dead(folder: Path) -> None:
         try:
             os.kill(worker, 0)
         except ProcessLookupError:
-            mark_process_dead(worker, str(folder))  # type: ignore[no-untyped-call]
+            with suppress(FileNotFoundError):  # another scrape was faster
+                mark_process_dead(worker, str(folder))  # type: ignore[no-untyped-call]
         except PermissionError:
             pass

@@ -75,7 +75,7 @@ class Gate:
         request_id = sent_id if _REQUEST_ID(sent_id) else self._new_id()
         token = REQUEST_ID.set(request_id.decode())
         added = [(b"x-request-id", request_id), *_ALWAYS]
-        if not scope["path"].startswith("/docs"):
+        if not scope["path"].startswith(("/docs", "/redoc")):
             added.append(_NO_PAGE)
         status = 0
 

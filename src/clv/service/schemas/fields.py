@@ -62,7 +62,7 @@ Version = Annotated[
     str,
     Path(
         description="number of the version, as `GET /api/models` lists it",
-        pattern="^[0-9]{1,9}$",
+        pattern="^[1-9][0-9]{0,8}$",
         examples=["3"],
     ),
 ]
