@@ -34,7 +34,7 @@ train: setup ## Train (DATA=path or URL; without it, on generated passengers)
 
 .PHONY: test
 test: setup ## All tests
-	$(BIN)/pytest -m "not acceptance" $(ARGS)
+	$(BIN)/pytest -m "not acceptance" --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: acceptance
 acceptance: setup ## The slow promises: full training on real data, the container image

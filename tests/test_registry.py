@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import make_url
 
 from clv.bundle import Predictor
-from clv.errors import NotTrainedError, RegistryError
+from clv.errors import BundleError, NotTrainedError, RegistryError
 from clv.registry import Registry, RunRecord, open_registry
 from clv.schema import Window
 from clv.settings import Settings
@@ -266,11 +266,11 @@ def test_after_many_promotions_the_way_back_is_still_known(three: Registry) -> N
 @pytest.mark.parametrize("lost", ["1", "2"])
 def test_a_version_whose_files_are_gone_never_becomes_champion(three: Registry, lost: str) -> None:
     shutil.rmtree(three.bundle(lost))
-    with pytest.raises(RegistryError):
+    with pytest.raises(BundleError, match=f"version {lost} of .* is gone"):
         three.promote(lost, "a slip")
     assert three.champion() == "3"
     if lost == "2":
-        with pytest.raises(RegistryError):
+        with pytest.raises(BundleError):
             three.rollback()
         assert three.champion() == "3"
         three.promote("1", "the one that is left")
@@ -451,7 +451,7 @@ def test_a_report_is_found_with_the_version_that_it_is_of(
     assert registry.report(number, "report.html").read_text() == "<h1>good</h1>"
     with pytest.raises(RegistryError, match="no version '99'"):
         registry.report("99", "report.html")
-    with pytest.raises(RegistryError, match=rf"Version {number} of .* has no 'report\.json'"):
+    with pytest.raises(RegistryError, match=rf"'report\.json' of version {number} of .* is gone"):
         registry.report(number, "report.json")
 
 

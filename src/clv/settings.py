@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clv.errors import UsageError
 
-__all__ = ["Settings", "keep_metrics_in", "load_settings", "metrics_folder"]
+__all__ = ["Settings", "load_settings", "metrics_folder", "tell_workers"]
 
 
 class Settings(BaseSettings):
@@ -147,9 +147,13 @@ def load_settings() -> Settings:
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def keep_metrics_in(folder: str) -> None:
-    """Have this process and the workers that it starts keep their metrics in one folder."""
-    os.environ[_METRICS] = folder
+def tell_workers(*, metrics: str, host: str) -> None:
+    """Have this process and those that it starts keep metrics in one folder, and know where it is.
+
+    `host` is what the service is bound to, which the command line may have said.
+    """
+    os.environ[_METRICS] = metrics
+    os.environ["CLV_HOST"] = host
 
 
 def metrics_folder() -> Path | None:

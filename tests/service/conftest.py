@@ -2,11 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from support.server import Server, serving
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Tell schemathesis' tests apart: pytest 9.2 names all alike; of those xdist runs one."""
+    for item in items:
+        if label := getattr(item, "operation_label", None):
+            item._id = item._id.with_params(label)
 
 
 @pytest.fixture(scope="session")

@@ -430,11 +430,12 @@ def test_elsewhere_without_a_key_the_start_warns_loudly(host: str) -> None:
     assert "clv keys create NAME --scope admin" in said
 
 
-def test_a_page_of_another_site_may_not_have_a_visitor_do_anything(
-    client: httpx.Client, guarded: Guarded, asking: httpx.Client
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_origin_may_not_have_a_visitor_do_anything(
+    client: httpx.Client, guarded: Guarded, asking: httpx.Client, site: str
 ) -> None:
     """Even where there are no keys: its visitor's browser reaches a service on loopback."""
-    foreign = {"sec-fetch-site": "cross-site"}
+    foreign = {"sec-fetch-site": site}
     client.post("/api/predict", json=PASSENGER).raise_for_status()
     for method, path in NEEDED:
         if method == "POST":
@@ -442,8 +443,28 @@ def test_a_page_of_another_site_may_not_have_a_visitor_do_anything(
             assert answer.status_code == 403, path
             assert answer.headers["content-type"] == "application/problem+json"
     assert client.get(f"/api/requests/{PASSENGER['id']}", headers=foreign).json()["count"] == 1
-    for site in ("same-origin", "none"):
-        own = {"sec-fetch-site": site}
+    for origin in ("same-origin", "none"):
+        own = {"sec-fetch-site": origin}
         assert client.post("/api/predict", json=PASSENGER, headers=own).status_code == 200
     keyed = foreign | {"authorization": f"Bearer {guarded.keys['admin']}"}
     assert asking.post("/reset", headers=keyed).status_code == 403
+
+
+def test_a_name_that_was_made_to_lead_here_is_not_answered_without_keys(
+    client: httpx.Client, guarded: Guarded, asking: httpx.Client
+) -> None:
+    """A page of another site may point its own name to 127.0.0.1; the browser then calls it own."""
+    path = f"/api/requests/{PASSENGER['id']}"
+    port = client.base_url.port
+    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "10.0.0.7", ":"):
+        refused = client.get(path, headers={"host": host})
+        assert refused.status_code == 403, host
+        assert "localhost" in refused.json()["detail"]
+        assert client.post("/api/predict", json=PASSENGER, headers={"host": host}).is_client_error
+        assert client.get("/health", headers={"host": host}).status_code == 200
+    assert client.get(path).json()["count"] == 0
+    for host in ("localhost", f"LocalHost:{port}", "clv.localhost", "127.8.8.8:1", "[::1]:8080"):
+        assert client.get(path, headers={"host": host}).status_code == 200, host
+    # Whoever has a key may ask by any name.
+    key = {"host": "clv.example", "authorization": f"Bearer {guarded.keys['admin']}"}
+    assert asking.get(path, headers=key).status_code == 200

@@ -1,6 +1,7 @@
 """Clients that are slow, many, or ask for too much: what they see; others do not suffer."""
 
 import contextlib
+import json
 import resource
 import socket
 from collections.abc import Iterator
@@ -10,11 +11,17 @@ import httpx
 import pytest
 
 from support.server import Server, serving
+from support.waiting import PAUSE, until
 
 PASSENGER = {"id": 7, "recency_7": 3, "frequency_7": 2, "monetary_7": 41.5}
 MOST_CONNECTIONS = 200
-HEAD = b"POST /api/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = b'{"id": 8, "recency_7": 3, "frequency_7": 2, "monetary_7": 41.5}'
+# What a shell allows by default.
+FEW_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +56,20 @@ def everything(connection: socket.socket) -> bytes:
     return found
 
 
+def is_a_problem(said: bytes) -> None:
+    """Whoever gives an answer, it has what all have."""
+    head, _, body = said.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["connection"] == "close"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert headers["x-request-id"]
+    assert int(headers["content-length"]) == len(body)
+    assert status == "HTTP/1.1 {status} {title}".format(**json.loads(body))
+
+
 def predicts(server: Server) -> bool:
     with server.client() as client:
         return client.post("/api/predict", json=PASSENGER).status_code == 200
@@ -62,38 +83,70 @@ def test_a_client_that_stalls_in_its_body_is_told_408_and_nobody_waits_for_it(
         assert predicts(patient)
         said = everything(connection)
     assert said.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-    assert b"application/problem+json" in said
-    assert b"Connection: close" in said.title().replace(b"Close", b"close")
+    is_a_problem(said)
     with patient.client() as client:
         assert client.get("/api/requests/8").json()["count"] == 0
     assert "Traceback" not in patient.log()
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /api/predict HTT", HEAD])
-def test_a_client_that_stalls_before_its_head_is_whole_is_hung_up_on(
-    patient: Server, sent: bytes
-) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",  # TLS, where there is none
+        b"BREW / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost localhost\r\n\r\n",
+        HEAD + b"Content-Length: minus one\r\n\r\n",
+    ],
+    ids=["TLS", "method", "header", "length"],
+)
+def test_what_is_no_http_is_a_400_like_any_problem(patient: Server, sent: bytes) -> None:
     with connected(patient) as connection:
         connection.sendall(sent)
-        assert everything(connection) == b""
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    is_a_problem(said)
+    assert predicts(patient)
+    assert "Traceback" not in patient.log()
+
+
+def test_clients_that_stall_before_a_head_is_whole_are_hung_up_on(patient: Server) -> None:
+    whole = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    with contextlib.ExitStack() as stalled:
+        silent, begun, second = [stalled.enter_context(connected(patient)) for _ in range(3)]
+        begun.sendall(HEAD)
+        second.sendall(whole + HEAD[:30])
+        assert predicts(patient)
+        assert everything(silent) == b""
+        assert everything(begun) == b""
+        answered = everything(second)
+    assert answered.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answered.count(b"HTTP/1.1") == 1
     assert predicts(patient)
 
 
-def test_a_client_that_stalls_in_its_second_request_is_hung_up_on_too(patient: Server) -> None:
+def test_a_client_that_trickles_for_ever_is_told_408_however_steady_it_is(patient: Server) -> None:
+    said = b""
     with connected(patient) as connection:
-        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY + HEAD)
-        assert everything(connection).startswith(b"HTTP/1.1 200 OK\r\n")
+        connection.settimeout(0.1)
+        connection.sendall(HEAD + b"Content-Length: 4000\r\n\r\n")
+        for _ in range(300):
+            with contextlib.suppress(TimeoutError):
+                said = connection.recv(65536)
+                break
+            connection.sendall(b" ")
+    assert said.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
-def test_a_request_in_pieces_is_answered_like_any_other(patient: Server) -> None:
+def test_a_slow_client_within_the_limit_is_answered_like_any_other(server: Server) -> None:
     whole = HEAD + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(BODY) + BODY
-    with connected(patient) as connection:
-        for k in range(0, len(whole), 10):
-            connection.sendall(whole[k : k + 10])
+    with connected(server) as connection:
+        for k in range(0, len(whole), 12):  # the head alone takes two looks at the connections
+            connection.sendall(whole[k : k + 12])
+            PAUSE.wait(0.25)
         assert everything(connection).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_a_body_in_chunks_is_limited_like_one_of_a_stated_length(patient: Server) -> None:
+def test_a_body_that_is_too_large_is_413_in_chunks_as_with_a_stated_length(patient: Server) -> None:
     def chunks(number: int) -> Iterator[bytes]:
         yield BODY[:-1]
         for _ in range(number):
@@ -112,7 +165,12 @@ def test_a_body_in_chunks_is_limited_like_one_of_a_stated_length(patient: Server
         assert client.get("/health").status_code == 200
 
 
-def test_ten_thousand_idle_connections_keep_nobody_out(patient: Server) -> None:
+def open_files(server: Server) -> int:
+    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+
+
+@contextlib.contextmanager
+def ten_thousand_idle(server: Server) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 11_000:
         pytest.skip(f"a process here may open {hard} files; 11,000 are needed")
@@ -121,19 +179,49 @@ def test_ten_thousand_idle_connections_keep_nobody_out(patient: Server) -> None:
         with contextlib.ExitStack() as idle:
             for k in range(10_000):
                 # Ports of one address run short when a test before used them up.
-                idle.enter_context(connected(patient, f"127.0.0.{1 + k // 5_000}"))
-            assert predicts(patient)
-            with patient.client() as client:
-                assert client.get("/health").json() == "healthy"
-                assert client.get("/ready").status_code == 200
-            held = len(list(Path(f"/proc/{patient.process.pid}/fd").iterdir()))
-            assert held < MOST_CONNECTIONS + 100
-        assert predicts(patient)
+                idle.enter_context(connected(server, f"127.0.0.{1 + k // 5_000}"))
+            yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert patient.process.poll() is None
+
+
+def all_is_well(server: Server) -> None:
+    assert predicts(server)
+    with server.client() as client:
+        assert client.get("/health").json() == "healthy"
+        assert client.get("/ready").status_code == 200
+    assert server.process.poll() is None
+    assert "Traceback" not in server.log()
+
+
+def test_ten_thousand_idle_connections_keep_nobody_out(patient: Server) -> None:
+    until(lambda: open_files(patient) < MOST_CONNECTIONS)
+    before = open_files(patient)
+    with ten_thousand_idle(patient):
+        all_is_well(patient)
+        assert open_files(patient) <= before + MOST_CONNECTIONS
+    until(lambda: open_files(patient) <= before)
+    all_is_well(patient)
     assert "idle ones are closed" in patient.log()
-    assert "Traceback" not in patient.log()
+
+
+def test_ten_thousand_idle_connections_are_held_where_so_many_are_allowed(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    with serving(
+        trained_home,
+        database_url=f"sqlite:///{tmp_path / 'tracking.sqlite'}",
+        environment={"CLV_MAX_CONNECTIONS": "12000"},
+        prelude=FEW_FILES,
+    ) as server:
+        all_is_well(server)
+        before = open_files(server)
+        with ten_thousand_idle(server):
+            all_is_well(server)
+            assert open_files(server) >= 10_000
+        until(lambda: open_files(server) <= before)
+        all_is_well(server)
+        assert "idle ones are closed" not in server.log()
 
 
 def test_a_connection_that_works_is_not_closed_for_idle_ones(patient: Server) -> None:
@@ -144,3 +232,14 @@ def test_a_connection_that_works_is_not_closed_for_idle_ones(patient: Server) ->
                 for _ in range(MOST_CONNECTIONS + 50):
                     idle.enter_context(connected(patient))
                 assert client.post("/api/predict", json=PASSENGER).status_code == 200
+
+
+def test_connections_at_rest_give_way_to_new_ones(patient: Server) -> None:
+    """A pool of clients that keep their connections must not shut everybody else out."""
+    with contextlib.ExitStack() as resting:
+        for _ in range(MOST_CONNECTIONS):
+            one = resting.enter_context(connected(patient))
+            one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert one.recv(4096).startswith(b"HTTP/1.1 200 OK")
+        for _ in range(20):
+            assert predicts(patient)

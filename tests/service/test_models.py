@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from clv.bundle import Predictor
-from clv.errors import NotTrainedError, RegistryError
+from clv.errors import BundleError, NotTrainedError, RegistryError
 from clv.registry import LastServed, Registry, open_registry
 from clv.service.models import Models
 from clv.service.schemas import WINDOW
@@ -57,7 +57,7 @@ def test_a_running_service_takes_the_first_model_then_the_next_then_goes_back(
         until(client, version("1"))
 
         shutil.rmtree(registry.bundle("2"))
-        with pytest.raises(RegistryError):
+        with pytest.raises(BundleError):
             registry.promote("2", "its artefacts are gone")
         assert version("1")(client.post("/api/predict", json=PASSENGER))
         assert "Traceback" not in server.log()

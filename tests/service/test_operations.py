@@ -1,226 +1,594 @@
-"""What operators rely on: readiness, metrics, logs, request ids, the registry over HTTP."""
+"""What operators rely on: readiness, ids, headers, problems, logs, metrics, and the registry."""
 
+import contextlib
+import io
+import itertools
 import json
 import os
+import re
 import shutil
 import signal
-import threading
+import subprocess
+import sys
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clv.registry import RunRecord, open_registry
+from clv.cli import main
+from clv.registry import open_registry
 from clv.settings import Settings
+from clv.training import TrainingResult, release
+from conftest import NOW
 from support.server import Server, serving
 
-PASSENGER = {"id": 424242, "recency_7": 3, "frequency_7": 2, "monetary_7": 41.5}
-SECURE = {
+PASSENGER = {"id": 987650123, "recency_7": 3, "frequency_7": 2, "monetary_7": 41.5}
+HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
-REFUSED = [
-    ("GET", "/nothing", None, 404),
-    ("DELETE", "/api/predict", None, 405),
-    ("POST", "/api/predict", {"id": 1}, 422),
-    ("GET", "/api/requests/x", None, 422),
-    ("POST", "/api/models/99/promote", {}, 404),
-    ("POST", "/api/models/1/promote", {}, 409),
-    ("POST", "/api/models/99/rollback", None, 409),
-    ("POST", "/api/models/x/promote", {}, 422),
-]
+# Of code, of SQL, and of this machine.
+TELLTALE = re.compile(
+    r'Traceback|File "|\.py\b|SELECT|INSERT|sqlite|0x[0-9a-f]{6}|/(tmp|work|home)/'
+)
 
 
-def values(text: str, name: str) -> dict[tuple[str, ...], float]:
-    """Samples of a metric, by their labels in the order of the labels' names."""
-    return {
-        tuple(value for _, value in sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name
+def until(holds: Callable[[], bool], what: str) -> None:
+    for _ in range(600):
+        with contextlib.suppress(httpx.TransportError, FileNotFoundError):
+            if holds():
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"never {what}")
+
+
+def anew(server: Server) -> httpx.Client:
+    """A client that connects anew for each request, so that every worker gets some."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=server.url, timeout=30, trust_env=False, limits=limits)
+
+
+def worker_of(answer: httpx.Response) -> str:
+    """Who answered: ids that a worker makes begin alike."""
+    return answer.headers["x-request-id"].split("-")[0]
+
+
+def problem_of(answer: httpx.Response) -> dict[str, Any]:
+    """The problem details, which tell nothing of the inside."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert {"title", "status", "detail"} <= set(problem)
+    assert set(problem) <= {"type", "title", "status", "detail", "errors", "reasons"}
+    assert problem["status"] == answer.status_code
+    assert not TELLTALE.search(answer.text), answer.text
+    return dict(problem)
+
+
+# ------------------------------------------------------------ a service without a model
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A server without a model that asks for keys and logs every request as text; and its key."""
+    home, printed = tmp_path_factory.mktemp("untrained"), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.suppress(SystemExit),
+    ):
+        patch.setenv("CLV_HOME", str(home))
+        patch.setattr(sys, "argv", ["clv", "keys", "create", "all", "--scope", "admin"])
+        main()
+    environment = {
+        "CLV_LOG_FORMAT": "text",
+        "CLV_ACCESS_LOG": "true",
+        "CLV_MAX_BODY_BYTES": "4096",
+    }
+    with serving(home, environment=environment) as running:
+        yield running, printed.getvalue().strip()
+
+
+@pytest.fixture
+def keyed(untrained: tuple[Server, str]) -> Iterator[httpx.Client]:
+    server, key = untrained
+    with server.client() as client:
+        client.headers["authorization"] = f"Bearer {key}"
+        yield client
+
+
+def test_a_service_with_a_model_is_ready_and_says_with_which(client: httpx.Client) -> None:
+    answer = client.get("/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "model_version": "1",
+        "challenger_version": None,
+        "warnings": [],
     }
 
 
-def test_a_service_that_is_ready_says_with_which_model(client: httpx.Client) -> None:
-    answer = client.get("/ready")
-    assert (answer.status_code, answer.json()) == (
-        200,
-        {"status": "ready", "model_version": "1", "challenger_version": None, "warnings": []},
+def test_a_service_without_a_model_lives_is_not_ready_and_says_why(keyed: httpx.Client) -> None:
+    answer = keyed.get("/ready")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    problem = problem_of(answer)
+    (reason,) = problem["reasons"]
+    assert "There is no model yet" in reason
+    assert "clv train" in reason
+    assert reason in problem["detail"]
+    assert keyed.get("/health").json() == "healthy"
+    assert keyed.get("/api/models").json() == {"serving": None, "models": []}
+
+
+# ------------------------------------------------------------ every answer
+
+
+def answers(
+    client: httpx.Client, keyed: httpx.Client, **headers: str
+) -> list[tuple[int, httpx.Response]]:
+    """One request of each kind, with the status that it should be answered with."""
+    asked: list[tuple[int, httpx.Client, str, str, dict[str, Any]]] = [
+        (200, client, "GET", "/health", {}),
+        (200, client, "GET", "/ready", {}),
+        (200, client, "GET", "/metrics", {}),
+        (200, client, "GET", "/docs", {}),
+        (200, client, "GET", "/openapi.json", {}),
+        (200, client, "POST", "/api/predict", {"json": PASSENGER}),
+        (200, client, "POST", "/api/predict/batch", {"json": {"passengers": [PASSENGER]}}),
+        (401, keyed, "GET", "/api/models", {"headers": {"authorization": "Bearer x"}}),
+        (403, client, "POST", "/reset", {"headers": {"sec-fetch-site": "cross-site"}}),
+        (404, client, "GET", "/nothing", {}),
+        (404, client, "POST", "/api/models/999/promote", {}),
+        (405, client, "DELETE", "/reset", {}),
+        (405, client, "GET", "/api/predict", {}),
+        (409, client, "POST", "/api/models/1/promote", {}),
+        (413, keyed, "POST", "/api/predict", {"content": b" " * 9_000}),
+        (422, client, "POST", "/api/predict", {"json": {}}),
+        (422, client, "POST", "/api/predict", {"content": b"\xff"}),
+        (422, client, "POST", "/api/predict", {"data": {"id": "1"}}),
+        (422, client, "GET", "/api/requests/x", {}),
+        (422, client, "POST", "/api/models/x/promote", {}),
+        (503, keyed, "GET", "/ready", {}),
+        (503, keyed, "POST", "/api/predict", {"json": PASSENGER}),
+        (503, keyed, "POST", "/api/predict/batch", {"json": {"passengers": [PASSENGER]}}),
+    ]
+    return [
+        (
+            status,
+            asking.request(method, path, **{**more, "headers": more.get("headers", {}) | headers}),
+        )
+        for status, asking, method, path, more in asked
+    ]
+
+
+def test_every_error_is_a_problem_that_tells_nothing_of_the_inside(
+    client: httpx.Client, keyed: httpx.Client
+) -> None:
+    for status, answer in answers(client, keyed):
+        assert answer.status_code == status, str(answer.request.url)
+        if status >= 400:
+            problem_of(answer)
+
+
+def test_every_answer_has_the_headers_that_keep_browsers_careful(
+    client: httpx.Client, keyed: httpx.Client
+) -> None:
+    for _, answer in answers(client, keyed):
+        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+        assert "server" not in answer.headers
+        if answer.request.url.path != "/docs":
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_pages_of_the_documentation_may_run_their_own_scripts(
+    client: httpx.Client, path: str
+) -> None:
+    page = client.get(path)
+    assert "<script" in page.text
+    assert "default-src 'none'" not in page.headers.get("content-security-policy", "")
+
+
+def test_the_id_of_a_request_comes_back_whatever_the_answer(
+    client: httpx.Client, keyed: httpx.Client
+) -> None:
+    for _, answer in answers(client, keyed, **{"x-request-id": "shop.example/42:a-B_c=+"}):
+        assert answer.headers.get_list("x-request-id") == ["shop.example/42:a-B_c=+"]
+
+
+@pytest.mark.parametrize(
+    "bad", [b"", b"a b", b"a\tb", b"x" * 129, b'a"b', b"{}", b"\xe9", "é".encode(), b"a,b", b"%0a"]
+)
+def test_a_bad_id_is_replaced_by_a_good_one(client: httpx.Client, bad: bytes) -> None:
+    for path in ("/health", "/nothing"):
+        answer = client.get(path, headers=[(b"x-request-id", bad)])
+        (made,) = answer.headers.get_list("x-request-id")
+        assert re.fullmatch("[0-9a-f]{16}-[0-9]+", made)
+        assert client.get(path, headers={"x-request-id": "x" * 128}).headers["x-request-id"] == (
+            "x" * 128
+        )
+
+
+def test_no_two_requests_get_the_same_id(client: httpx.Client, keyed: httpx.Client) -> None:
+    made = [
+        one.get("/health").headers["x-request-id"] for one in (client, keyed) for _ in range(200)
+    ]
+    assert len(set(made)) == 400
+
+
+# ------------------------------------------------------------ logs
+
+
+def test_as_text_the_log_has_a_line_for_each_request_by_its_route(
+    untrained: tuple[Server, str], keyed: httpx.Client
+) -> None:
+    keyed.get(f"/api/requests/{PASSENGER['id']}").raise_for_status()
+    keyed.post("/api/predict", json=PASSENGER)
+    keyed.get(f"/{PASSENGER['id']}")
+    server, _ = untrained
+    for line in (
+        r"INFO: GET /api/requests/\{passenger_id\} 200 in [0-9.]+ ms",
+        r"WARNING: POST /api/predict 503 in [0-9.]+ ms",
+        r"INFO: GET unmatched 404 in [0-9.]+ ms",
+        r"WARNING: Started without a model: There is no model yet.*",
+    ):
+        expected = re.compile(line)
+        until(
+            lambda expected=expected: any(map(expected.fullmatch, server.log().splitlines())), line
+        )
+    assert str(PASSENGER["id"]) not in server.log()
+    assert "{" not in server.log().replace("{passenger_id}", "").replace("{version}", "")
+
+
+def read_json_log(file: Path) -> list[dict[str, Any]]:
+    greeting = ("Serving on http://", "No API key: ")  # for the person who starts it
+    lines = [
+        json.loads(line) for line in file.read_text().splitlines() if not line.startswith(greeting)
+    ]
+    for line in lines:
+        assert {"level", "logger", "message", "at"} <= set(line), line
+        assert line["level"] in ("DEBUG", "INFO", "WARNING", "ERROR")
+    return lines
+
+
+def test_whatever_a_library_logs_is_json_too() -> None:
+    """Otherwise a machine that reads the log stumbles when something is wrong at last."""
+    finished = subprocess.run(
+        [sys.executable, "-c", _LOGGING],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    lines = [json.loads(line) for line in finished.stderr.splitlines()]
+    said = [line["logger"] for line in lines]
+    ours, others = ["clv.service", "uvicorn.error"], ["sqlalchemy.pool", "mlflow", "alembic"]
+    assert said == [*ours, "asyncio", *others]
+    assert "Traceback" in lines[2]["exc_info"]
+
+
+_LOGGING = """
+import logging, logging.config
+from clv.service.logs import configuration
+from clv.settings import Settings
+import clv.registry
+logging.config.dictConfig(configuration(Settings()))
+for name in ("clv.service", "uvicorn.error"):
+    logging.getLogger(name).info("said")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("asyncio").exception("Task exception was never retrieved")
+for name in ("sqlalchemy.pool", "mlflow", "alembic"):
+    logging.getLogger(name).warning("said")
+"""
+
+
+# ------------------------------------------------------------ metrics
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def scrape(client: httpx.Client) -> tuple[str, Samples]:
+    """Who was asked, and what it answered."""
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    found: Samples = {}
+    for family in text_string_to_metric_families(answer.text):
+        assert family.documentation
+        for sample in family.samples:
+            key = sample.name, frozenset(sample.labels.items())
+            assert key not in found, "each is there once, whatever the number of workers"
+            found[key] = sample.value
+    return worker_of(answer), found
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    return sum(
+        number
+        for (named, has), number in samples.items()
+        if named == name and labels.items() <= dict(has).items()
     )
 
 
-def test_a_service_without_a_model_lives_and_is_not_ready(tmp_path: Path) -> None:
-    with serving(tmp_path) as server, server.client() as client:
-        assert client.get("/health").status_code == 200
-        answer = client.get("/ready")
-        assert answer.status_code == 503
-        assert answer.headers["content-type"] == "application/problem+json"
-        (reason,) = answer.json()["reasons"]
-        assert "no model yet" in reason
-        assert client.get("/api/models").json() == {"serving": None, "models": []}
-
-
-@pytest.mark.parametrize(("method", "path", "body", "status"), REFUSED)
-def test_every_refusal_is_a_problem_without_insides(
-    client: httpx.Client, method: str, path: str, body: object, status: int
-) -> None:
-    answer = client.request(method, path, json=body)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["status"] == status
-    for inside in ("Traceback", "sqlite", "SELECT", "/tmp", "site-packages"):  # noqa: S108
-        assert inside not in answer.text
-    assert answer.headers["x-request-id"]
-    assert {name: answer.headers[name] for name in SECURE} == SECURE
-
-
-def test_a_request_id_comes_back_and_a_bad_one_is_replaced(client: httpx.Client) -> None:
-    mine = {"X-Request-ID": "checkout-7/ab.c"}
-    for answer in (client.get("/health", headers=mine), client.get("/nothing", headers=mine)):
-        assert answer.headers["x-request-id"] == "checkout-7/ab.c"
-    for bad in ("", "two words", "x" * 129, 'quote"', "{}"):
-        given = client.get("/health", headers={"X-Request-ID": bad}).headers["x-request-id"]
-        assert given != bad
-        assert given
-    made = [client.get("/health").headers["x-request-id"] for _ in range(50)]
-    assert len(set(made)) == 50
-
-
-def test_answers_carry_the_headers_that_keep_browsers_from_harm(client: httpx.Client) -> None:
-    for path in ("/health", "/ready", "/metrics", "/openapi.json"):
-        answer = client.get(path)
-        assert {name: answer.headers[name] for name in SECURE} == SECURE
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert "server" not in answer.headers
-    assert "content-security-policy" not in client.get("/docs").headers
-
-
-def lines(server: Server) -> list[dict[str, object]]:
-    return [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
-
-
-def test_logs_are_json_with_the_request_and_tell_of_failures(
-    server: Server, client: httpx.Client
-) -> None:
-    client.get("/nothing", headers={"X-Request-ID": "log-1"})
-    client.get("/health", headers={"X-Request-ID": "log-2"})
-    found = lines(server)
-    assert len(found) >= len(server.log().splitlines()) - 2  # two lines greet a person
-    assert all({"level", "logger", "message", "at"} <= line.keys() for line in found)
-    (failed,) = [line for line in found if line.get("request_id") == "log-1"]
-    assert (failed["status"], failed["route"], failed["method"]) == (404, "unmatched", "GET")
-    assert not [line for line in found if line.get("request_id") == "log-2"]
-
-
-def test_logs_may_be_text_and_tell_of_every_request(trained_home: Path, tmp_path: Path) -> None:
-    with serving(
-        trained_home,
-        database_url=f"sqlite:///{tmp_path / 'tracking.sqlite'}",
-        environment={"CLV_LOG_FORMAT": "text", "CLV_ACCESS_LOG": "1"},
-    ) as server:
-        with server.client() as client:
-            client.post("/api/predict", json=PASSENGER).raise_for_status()
-            client.get(f"/api/requests/{PASSENGER['id']}").raise_for_status()
-        log = server.log()
-    assert "INFO: POST /api/predict 200 in " in log
-    assert "INFO: GET /api/requests/{passenger_id} 200 in " in log
-    assert str(PASSENGER["id"]) not in log
-
-
-def test_metrics_are_summed_over_the_workers_and_forget_those_that_died(
+def test_whichever_worker_is_asked_the_metrics_are_those_of_all(
     trained_home: Path, tmp_path: Path
 ) -> None:
-    with serving(
-        trained_home,
-        "--workers",
-        "2",
-        database_url=f"sqlite:///{tmp_path / 'tracking.sqlite'}",
-    ) as server:
-        bins: Counter[tuple[str, str]] = Counter()
-        for number in range(40):
-            # A connection of its own each, so that both workers get some.
-            with server.client() as client:
-                one = PASSENGER | {"recency_7": 1 + number % 7, "frequency_7": 1 + number % 5}
-                answer = client.post("/api/predict", json=one).json()
-                bins[answer["model_version"], str(answer["score_bin"])] += 1
-        with server.client() as client:
-            many = {"passengers": [PASSENGER] * 25}
-            for answer in client.post("/api/predict/batch", json=many).json()["predictions"]:
-                bins[answer["model_version"], str(answer["score_bin"])] += 1
-            client.post("/api/predict", json={})
-        for _ in range(5):
-            with server.client() as client:
-                text = client.get("/metrics").text
-            asked = values(text, "clv_requests_total")
-            assert asked["POST", "/api/predict", "200"] == 40
-            assert asked["POST", "/api/predict", "422"] == 1
-            assert asked["POST", "/api/predict/batch", "200"] == 1
-            assert values(text, "clv_predictions_total") == bins
-            assert values(text, "clv_batch_passengers_sum") == {(): 25.0}
-            assert values(text, "clv_commit_rows_sum") == {(): 65.0}
-            assert values(text, "clv_request_seconds_count")["/api/predict",] == 41
-            assert values(text, "clv_tracking_queue_rows") == {(): 0.0}
-        workers(server, 2.0)
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-        serving_now = [
-            int(one)
-            for one in children.read_text().split()
-            if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()
-        ]
-        os.kill(serving_now[0], signal.SIGKILL)
-        for _ in range(300):
-            if str(serving_now[0]) not in children.read_text().split():
+    database = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
+    with (
+        serving(trained_home, "--workers", "2", database_url=database) as server,
+        anew(server) as client,
+    ):
+        predicted, asked, workers = [], 0, set()
+        until(lambda: value(scrape(client)[1], "clv_model_workers") == 2, "two workers")
+        for k in itertools.count():
+            body = PASSENGER | {"frequency_7": 1 + k % 9, "monetary_7": 5.0 * (1 + k % 9) ** 2}
+            answer = client.post("/api/predict", json=body)
+            workers.add(worker_of(answer))
+            predicted.append(answer.json())
+            asked += 1
+            if asked >= 60 and len(workers) == 2:
                 break
-            threading.Event().wait(0.1)
-        workers(server, 2.0)  # its replacement counts, it does not
+            assert asked < 5_000, "one worker gets everything"
+        sizes = (1, 3, 30)
+        for size in sizes:
+            batch = client.post("/api/predict/batch", json={"passengers": [PASSENGER] * size})
+            predicted += batch.json()["predictions"]
+        for _ in range(7):
+            assert client.post("/api/predict", json={}).status_code == 422
+            assert client.get(f"/api/requests/{PASSENGER['id']}").status_code == 200
+            assert client.get(f"/{PASSENGER['id']}").status_code == 404
+
+        expected = {
+            ("clv_requests_total", "POST", "/api/predict", "200"): asked,
+            ("clv_requests_total", "POST", "/api/predict/batch", "200"): len(sizes),
+            ("clv_requests_total", "POST", "/api/predict", "422"): 7,
+            ("clv_requests_total", "GET", "/api/requests/{passenger_id}", "200"): 7,
+            ("clv_requests_total", "any", "unmatched", "404"): 7,
+        }
+
+        def counted(samples: Samples) -> dict[tuple[str, ...], float]:
+            return {
+                key: value(samples, key[0], method=key[1], route=key[2], status=key[3])
+                for key in expected
+            }
+
+        # An answer is counted once it is sent: the last may come a moment later, and no more do.
+        until(lambda: counted(scrape(client)[1]) == expected, "all counted")
+        until(lambda: value(scrape(client)[1], "clv_commit_rows_sum") == len(predicted), "stored")
+        scraped_from: set[str] = set()
+        for _ in range(2_000):
+            worker, samples = scrape(client)
+            scraped_from.add(worker)
+            assert counted(samples) == expected
+            check_predictions(samples, predicted, sizes)
+            assert value(samples, "clv_request_seconds_count", route="/api/predict") == asked + 7
+            assert str(PASSENGER["id"]) not in str(samples)
+            if len(scraped_from) == 2:
+                break
+        assert scraped_from == workers
 
 
-def workers(server: Server, expected: float) -> None:
-    for _ in range(300):
-        try:
-            with server.client() as client:
-                found = values(client.get("/metrics").text, "clv_model_workers")
-        except httpx.TransportError:
-            found = {}
-        if found.get(("champion", "1")) == expected:
-            return
-        threading.Event().wait(0.1)
-    raise AssertionError(found)
-
-
-def test_a_version_is_promoted_and_rolled_back_over_http_and_all_workers_follow(
-    trained_home: Path, tmp_path: Path
+def check_predictions(
+    samples: Samples, predicted: list[dict[str, Any]], sizes: tuple[int, ...]
 ) -> None:
-    home = Path(shutil.copytree(trained_home, tmp_path / "home"))
+    """The metrics say what the answers said."""
+    bins = Counter(str(answer["score_bin"]) for answer in predicted)
+    assert len(bins) > 1
+    assert {
+        dict(labels)["score_bin"]: number
+        for (name, labels), number in samples.items()
+        if name == "clv_predictions_total"
+    } == bins
+    assert value(samples, "clv_predictions_total", model_version="1") == len(predicted)
+    assert value(samples, "clv_predicted_increment_total", model_version="1") == pytest.approx(
+        sum(answer["expected_increment"] for answer in predicted)
+    )
+    assert value(samples, "clv_predictions_out_of_support_total") == sum(
+        not answer["in_support"] for answer in predicted
+    )
+    for most in ("1.0", "5.0", "10000.0", "+Inf"):
+        within = sum(size <= float(most) for size in sizes)
+        assert value(samples, "clv_batch_passengers_bucket", le=most) == within
+    assert value(samples, "clv_batch_passengers_sum") == sum(sizes)
+    assert value(samples, "clv_commit_rows_sum") == len(predicted)
+    assert value(samples, "clv_commit_failures_total") == 0
+    assert value(samples, "clv_model_workers", alias="champion", model_version="1") == 2
+    assert value(samples, "clv_model_workers") == 2
+    assert value(samples, "clv_tracking_queue_rows") == value(samples, "clv_warnings") == 0
+
+
+# ------------------------------------------------------------ two workers and three versions
+
+
+@pytest.fixture(scope="module")
+def pair(
+    trained_home: Path, result: TrainingResult, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, Path]]:
+    """Two workers that serve version 1 of 3, and their home; their log is JSON, alone in a file."""
+    home = tmp_path_factory.mktemp("pair") / "home"
+    shutil.copytree(trained_home, home)
     registry = open_registry(Settings(home=home))
-    number = registry.register(registry.bundle("1"), [], RunRecord("again", {}, {}), {})
-    with serving(home, "--workers", "2") as server, server.client() as client:
+    for _ in range(2):
+        release(result, registry, home, now=NOW)
+    assert registry.number_of("champion") == "1"
+    log = home / "log"
+    to_file = f"import os; os.dup2(os.open({str(log)!r}, os.O_WRONLY | os.O_CREAT), 2)\n"
+    with serving(home, "--workers", "2", prelude=to_file) as running:
+        yield running, home
+    read_json_log(log)
+    assert "Traceback" not in log.read_text()
 
-        def all_follow(version: str) -> None:
-            agreed = 0
-            for _ in range(600):
-                with server.client() as new:
-                    answer = new.post("/api/predict", json=PASSENGER).json()
-                agreed = agreed + 1 if answer["model_version"] == version else 0
-                if agreed == 20:
-                    return
-            raise AssertionError(f"never all of version {version}")
 
-        all_follow("1")
-        nothing_before = client.post("/api/models/1/rollback")
-        assert nothing_before.status_code == 409
-        promoted = client.post(f"/api/models/{number}/promote", json={"reason": "why not"})
-        assert promoted.status_code == 200
-        assert promoted.json()["aliases"] == ["champion"]
-        all_follow(number)
-        listed = client.get("/api/models").json()
-        assert [one["version"] for one in listed["models"]] == [number, "1"]
-        assert listed["models"][0]["reason"] == "why not"
-        assert client.post("/api/models/1/rollback").status_code == 409, "1 is not champion"
-        back = client.post(f"/api/models/{number}/rollback")
-        assert (back.status_code, back.json()["version"]) == (200, "1")
-        all_follow("1")
+@pytest.fixture
+def both(pair: tuple[Server, Path]) -> Iterator[httpx.Client]:
+    with anew(pair[0]) as client:
+        yield client
+
+
+def serving_versions(client: httpx.Client, requests: int = 40) -> dict[str, str]:
+    """The version that each worker answers with."""
+    found = {}
+    for _ in range(requests):
+        answer = client.post("/api/predict", json=PASSENGER)
+        found[worker_of(answer)] = answer.json()["model_version"]
+    return found
+
+
+def all_follow(client: httpx.Client, version: str) -> None:
+    until(
+        lambda: list(serving_versions(client).values()) == [version] * 2,
+        f"both workers answer with version {version}",
+    )
+    until(lambda: champions(client) == {version: 2}, f"two workers of version {version}")
+
+
+def champions(client: httpx.Client) -> dict[str, float]:
+    """How many workers answer with each version, according to the metrics."""
+    return {
+        dict(labels)["model_version"]: number
+        for (name, labels), number in scrape(client)[1].items()
+        if name == "clv_model_workers" and ("alias", "champion") in labels and number
+    }
+
+
+def test_every_line_of_the_log_is_json_and_names_the_request(
+    pair: tuple[Server, Path], both: httpx.Client
+) -> None:
+    both.get("/api/requests/x", headers={"x-request-id": "failed-1"})
+    both.get(f"/api/requests/{PASSENGER['id']}", headers={"x-request-id": "fine-1"})
+    both.post("/api/predict", json={}, headers={"x-request-id": "failed-2"})
+
+    def of(request_id: str) -> list[dict[str, Any]]:
+        lines = read_json_log(pair[1] / "log")
+        return [line for line in lines if line.get("request_id") == request_id]
+
+    until(lambda: bool(of("failed-2")), "logged")
+    (line,) = of("failed-1")
+    assert line["logger"] == "clv.access"
+    assert (line["level"], line["method"], line["status"]) == ("INFO", "GET", 422)
+    assert line["route"] == "/api/requests/{passenger_id}"
+    assert line["seconds"] >= 0
+    assert not of("fine-1"), "what went well is logged only with CLV_ACCESS_LOG=true"
+    started = [line for line in read_json_log(pair[1] / "log") if "request_id" not in line]
+    assert {"clv.service.models"} <= {line["logger"] for line in started}
+    assert str(PASSENGER["id"]) not in (pair[1] / "log").read_text()
+
+
+def test_versions_are_listed_promoted_and_rolled_back_and_all_workers_follow(
+    pair: tuple[Server, Path], both: httpx.Client
+) -> None:
+    registry = open_registry(Settings(home=pair[1]))
+    all_follow(both, "1")
+    listed = both.get("/api/models").json()
+    assert listed["serving"] == "1"
+    assert [one["version"] for one in listed["models"]] == ["3", "2", "1"]
+    assert [one["aliases"] for one in listed["models"]] == [["challenger"], [], ["champion"]]
+
+    promoted = both.post("/api/models/2/promote", json={"reason": "tried on the pilot city: ✓"})
+    assert promoted.status_code == 200
+    assert (promoted.json()["version"], promoted.json()["aliases"]) == ("2", ["champion"])
+    assert promoted.json()["reason"] == "tried on the pilot city: ✓"
+    all_follow(both, "2")
+    listed = both.get("/api/models").json()
+    assert (listed["serving"], listed["models"][1]) == ("2", promoted.json())
+    assert registry.versions()[1].reason == "tried on the pilot city: ✓", "kept for an audit"
+
+    again = both.post("/api/models/2/rollback")
+    assert (again.status_code, again.json()["version"]) == (200, "1")
+    assert again.json()["aliases"] == ["champion"]
+    all_follow(both, "1")
+    assert registry.number_of("champion") == "1"
+
+    plain = both.post("/api/models/3/promote")
+    assert plain.json()["reason"] == "promoted over HTTP"
+    all_follow(both, "3")
+    both.post("/api/models/3/rollback").raise_for_status()
+    all_follow(both, "1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "says"),
+    [
+        ("/api/models/999/promote", 404, "999"),
+        ("/api/models/1/promote", 409, "champion already"),
+        ("/api/models/2/rollback", 409, "2"),
+        ("/api/models/999/rollback", 409, "999"),
+        ("/api/models/1/rollback", 409, "before"),
+    ],
+)
+def test_what_cannot_be_promoted_or_rolled_back_is_said_and_changes_nothing(
+    pair: tuple[Server, Path], both: httpx.Client, asked: str, status: int, says: str
+) -> None:
+    answer = both.post(asked)
+    assert answer.status_code == status
+    assert says in problem_of(answer)["detail"]
+    assert open_registry(Settings(home=pair[1])).number_of("champion") == "1"
+    assert set(serving_versions(both, 10).values()) == {"1"}
+
+
+def test_a_version_may_be_written_with_zeros_or_is_refused_but_not_both(
+    pair: tuple[Server, Path], both: httpx.Client
+) -> None:
+    answer = both.post("/api/models/02/promote")
+    champion = open_registry(Settings(home=pair[1])).number_of("champion")
+    if champion == "2":
+        open_registry(Settings(home=pair[1])).rollback()
+        all_follow(both, "1")
+    assert (answer.status_code, champion) in ((200, "2"), (404, "1"), (422, "1")), answer.text
+
+
+def test_a_version_that_cannot_be_loaded_is_not_promoted_and_no_path_is_told(
+    pair: tuple[Server, Path], both: httpx.Client
+) -> None:
+    registry = open_registry(Settings(home=pair[1]))
+    artefact = registry.bundle("3") / "serving.onnx"
+    whole = artefact.read_bytes()
+    artefact.write_bytes(b"not what it was")
+    try:
+        answer = both.post("/api/models/3/promote")
+        assert answer.status_code == 409
+        assert "cannot be loaded" in problem_of(answer)["detail"]
+        assert registry.number_of("champion") == "1"
+    finally:
+        artefact.write_bytes(whole)
+
+
+def test_a_worker_that_is_killed_is_not_counted_any_more_but_what_it_answered_is(
+    pair: tuple[Server, Path], both: httpx.Client
+) -> None:
+    server, _ = pair
+    all_follow(both, "1")
+    before: set[str] = set()
+    until(lambda: before.update(serving_versions(both)) or len(before) == 2, "both answer")
+    counted = value(scrape(both)[1], "clv_predictions_total")
+    old = workers(server)
+    assert len(old) == 2
+    os.kill(old[0], signal.SIGKILL)
+    until(lambda: len(set(workers(server)) - {old[0]}) == 2, "two workers again")
+    until(lambda: len(set(serving_versions(both)) - before) == 1, "the new worker answers")
+    # With the dead one it would be three.
+    until(lambda: champions(both) == {"1": 2}, "two workers in the metrics")
+    for _ in range(20):
+        assert champions(both) == {"1": 2}
+    assert value(scrape(both)[1], "clv_predictions_total") > counted
+
+
+def workers(server: Server) -> list[int]:
+    """Processes that serve: living children of the first, not multiprocessing's own."""
+    folder = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    return [
+        one
+        for one in map(int, folder.read_text().split())
+        if b"resource_tracker" not in Path(f"/proc/{one}/cmdline").read_bytes()
+        and Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    ]

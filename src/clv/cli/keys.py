@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from clv.cli.show import JsonOption, note, print_json, say, table
 from clv.clock import utc_now
@@ -97,7 +96,7 @@ def list_keys(as_json: JsonOption = False) -> None:
             [
                 (
                     key.id,
-                    escape(key.name),
+                    key.name,
                     _scopes(key),
                     "default" if key.requests_per_s is None else f"{key.requests_per_s:g}/s",
                     _minute(key.created_at),

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -76,7 +77,7 @@ def table(
         left = position == 0 or column in text
         drawn.add_column(column, justify="left" if left else "right", no_wrap=not left)
     for position, row in enumerate(rows):
-        drawn.add_row(*row, style="bold green" if position == mark else None)
+        drawn.add_row(*map(escape, row), style="bold green" if position == mark else None)
     _console(sys.stdout).print(drawn)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import EllipsisType
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,6 +20,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
 from clv.errors import (
+    BundleError,
     NoSuchVersionError,
     NotTrainedError,
     PromotionError,
@@ -105,7 +108,15 @@ class Registry:
         return number
 
     def bundle(self, number: str) -> Path:
-        """The folder of a version's bundle."""
+        """The folder of a version's bundle.
+
+        Raises
+        ------
+        BundleError
+            Where it is gone.
+        NoSuchVersionError
+            Where there is no such version.
+        """
         return self._artefact(number, _BUNDLE)
 
     def report(self, number: str, name: str) -> Path:
@@ -129,12 +140,13 @@ class Registry:
             here = self._artifacts / str(version.run_id) / "artifacts" / name
             if here.exists():
                 return here
-            if here.parent.exists():
-                raise RegistryError(
-                    f"Version {number} of '{self.name}' has no '{name}'. Train again, or ask for "
-                    "another version: clv models list"
-                )
             source = str(version.source).removesuffix(_BUNDLE) + name
+            if here.parent.exists() or _is_gone(source):
+                kind = BundleError if name == _BUNDLE else RegistryError
+                raise kind(
+                    f"The '{name}' of version {number} of '{self.name}' is gone. Put it back, "
+                    "train again, or ask for another version: clv models list"
+                )
             return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
 
     def _downloaded(self, run_id: str, name: str) -> Path:
@@ -322,6 +334,12 @@ class Registry:
         return NoSuchVersionError(
             f"There is no version '{number}' of '{self.name}'. See those there are: clv models list"
         )
+
+
+def _is_gone(address: str) -> bool:
+    """Whether an artefact in the file system is not there; of other places nobody can tell."""
+    parts = urlsplit(address)
+    return parts.scheme == "file" and not Path(url2pathname(parts.path)).exists()
 
 
 def _is_missing(error: MlflowException) -> bool:

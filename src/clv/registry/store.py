@@ -51,7 +51,14 @@ class Store:
         if not self.uri.startswith("sqlite:"):
             return False
         file = database_url(self.uri).database
-        return file is not None and not Path(file).exists()
+        if file is None or Path(file).exists():
+            return False
+        if self._opened:
+            raise RegistryError(
+                f"The model registry at {self._shown()} is gone since it was opened. Put the file "
+                "back, or restore it from a backup."
+            )
+        return True
 
     @contextmanager
     def client(self) -> Iterator[MlflowClient]:

@@ -2,24 +2,28 @@
 
 import asyncio
 import logging
+import re
 import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import ip_address
 
 from clv.clock import utc_now
 from clv.errors import StoreError
 from clv.service.problems import RefusedError
 from clv.tracking import ApiKey, KeyStore, Scope, split_key
 
-__all__ = ["OPEN", "Keyring", "scope_of"]
+__all__ = ["OPEN", "Keyring", "is_loopback", "names_this_machine", "scope_of"]
 
 _log = logging.getLogger(__name__)
 
 #: What everybody may ask: whether the service lives, and what it can be asked.
 OPEN = frozenset({"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
 _RELOAD_S = 1.0
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d+)?").fullmatch
 
 
 def scope_of(method: str, path: str) -> Scope | None:
@@ -34,6 +38,21 @@ def scope_of(method: str, path: str) -> Scope | None:
     if path in ("/api/predict", "/api/predict/batch"):
         return Scope.PREDICT
     return Scope.ADMIN
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address, without port and brackets, is of this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+@lru_cache(maxsize=64)
+def names_this_machine(host: bytes) -> bool:
+    """Whether a `Host` header is of this machine alone; browsers send one always."""
+    found = _HOST(host.decode("latin-1").lower())
+    return not host or (found is not None and is_loopback(found[1].strip("[]")))
 
 
 class Keyring:

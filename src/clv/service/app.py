@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import gc
 import logging
+import multiprocessing
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -14,7 +16,7 @@ from fastapi import FastAPI
 
 from clv.errors import ClvError
 from clv.registry import LastServed, open_registry
-from clv.service.access import Keyring
+from clv.service.access import Keyring, is_loopback
 from clv.service.connections import Connections
 from clv.service.draining import draining
 from clv.service.metrics import Metrics
@@ -38,7 +40,8 @@ _PULSE_S = 1.0
 def create_app(settings: Settings | None = None) -> Gate:
     """Build the application; databases are opened when it starts, not here."""
     settings = settings or load_settings()
-    return Gate(create_api(settings), DIRECT, access_log=settings.access_log)
+    local = is_loopback(settings.host)
+    return Gate(create_api(settings), DIRECT, access_log=settings.access_log, local=local)
 
 
 def create_api(settings: Settings) -> FastAPI:
@@ -98,8 +101,12 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
 
 
 async def _pulse(worker: Worker) -> None:
+    supervisor = multiprocessing.parent_process()
     while True:
         worker.pulse()
+        if supervisor is not None and not supervisor.is_alive() and not worker.draining:
+            _log.error("The process that started this worker is gone, so it stops")
+            signal.raise_signal(signal.SIGTERM)
         await asyncio.sleep(_PULSE_S)
 
 

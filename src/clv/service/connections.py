@@ -6,23 +6,24 @@ to send one. Here a worker looks over its connections once a second, which costs
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from clv.service.headers import ALWAYS, NO_PAGE
+from clv.service.logs import new_request_id
+from clv.service.problems import RefusedError, problem
 
 __all__ = ["Connections", "Protocol"]
 
 _log = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
-_TIMED_OUT = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\n"
-    b"connection: close\r\ncontent-length: %d\r\n\r\n%s"
+_TOO_SLOW = RefusedError(
+    HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive whole in time. Send it again, faster."
 )
-_SAYS = (
-    b'{"title":"Request Timeout","status":408,"detail":"The request did not arrive whole in time. '
-    b'Send it again, faster."}'
-)
+_NO_HTTP = RefusedError(HTTPStatus.BAD_REQUEST, "That is no HTTP/1.1 request. Correct its syntax.")
 
 
 class Protocol(HttpToolsProtocol):
@@ -60,11 +61,33 @@ class Protocol(HttpToolsProtocol):
         """Whether no request came yet."""
         return self.cycle is None
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether all was answered that was asked."""
+        return self.cycle is not None and self.cycle.response_complete and not self.pipeline
+
     def time_out(self) -> None:
         """Tell the client that it was too slow, where it began to speak, and hang up."""
         if self.cycle is not None and not self.cycle.response_started:
-            self.transport.write(_TIMED_OUT % (len(_SAYS), _SAYS))
+            self._refuse(_TOO_SLOW)
         self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Answer what cannot be parsed: uvicorn's hook, with our problem details."""
+        self._refuse(_NO_HTTP)
+        self.transport.close()
+
+    def _refuse(self, error: RefusedError) -> None:
+        """Answer for the application, which this request does not reach."""
+        answer = problem(error)
+        request_id = new_request_id()
+        extra = {"status": int(error.status), "request_id": request_id.decode()}
+        _log.info("%s", error, extra=extra)
+        headers = [*answer.raw_headers, *ALWAYS, NO_PAGE]
+        headers += [(b"x-request-id", request_id), (b"connection", b"close")]
+        lines = [b"%s: %s" % header for header in headers]
+        status = f"HTTP/1.1 {error.status.value} {error.status.phrase}".encode()
+        self.transport.write(b"\r\n".join([status, *lines, b"", bytes(answer.body)]))
 
 
 class Connections:
@@ -91,7 +114,8 @@ class Connections:
     def add(self, connection: Protocol) -> None:
         """A new connection; another may have to go for it."""
         if len(self._open) >= self._most:
-            idle = next((one for one in self._open if one.never_asked), connection)
+            idle = next((one for one in self._open if one.never_asked), None)
+            idle = idle or next((one for one in self._open if one.at_rest), connection)
             if not self._crowded:
                 _log.warning("More than %d connections: idle ones are closed", self._most)
             self._crowded = True

@@ -1,16 +1,27 @@
 """Logs: a JSON object a line for machines, a line of text for a person at a terminal."""
 
 import logging
+import os
 import sys
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
 from clv.settings import Settings
 
-__all__ = ["REQUEST_ID", "configuration"]
+__all__ = ["REQUEST_ID", "configuration", "new_request_id"]
 
 #: Of the request that is answered just now; in every line that is logged meanwhile.
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+# Unique among all processes that there ever are, and a tenth of the cost of a UUID.
+_PREFIX = os.urandom(8).hex()
+_NUMBERS = count(1)
+
+
+def new_request_id() -> bytes:
+    """An id for a request that was sent without one."""
+    return f"{_PREFIX}-{next(_NUMBERS)}".encode()
 
 
 class _WithRequest(logging.Filter):
@@ -24,7 +35,7 @@ class _WithRequest(logging.Filter):
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """For `logging.config.dictConfig`: ours and uvicorn's alike, to standard error."""
+    """For `logging.config.dictConfig`: whoever logs, all to standard error and in one form."""
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
@@ -50,5 +61,6 @@ def configuration(settings: Settings) -> dict[str, Any]:
                 "filters": ["request"],
             }
         },
-        "loggers": {"clv": here, "uvicorn": here, "py.warnings": here},
+        "loggers": {"clv": here, "uvicorn": here},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
     }

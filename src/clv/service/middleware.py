@@ -4,21 +4,20 @@ Pure ASGI, and one instead of five: each layer takes a twelfth of what an empty 
 """
 
 import logging
-import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
-from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clv.errors import ClvError
-from clv.service.access import OPEN, scope_of
-from clv.service.logs import REQUEST_ID
+from clv.service.access import OPEN, names_this_machine, scope_of
+from clv.service.headers import ALWAYS, NO_PAGE
+from clv.service.logs import REQUEST_ID, new_request_id
 from clv.service.problems import RefusedError, problem
 from clv.service.worker import Worker
 
@@ -30,14 +29,6 @@ _access = logging.getLogger("clv.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
-_ALWAYS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-]
-_NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-
 
 class Gate:
     """Identifies, admits, counts and logs each request, and adds the headers to its answer.
@@ -46,8 +37,12 @@ class Gate:
     ----------
     app : ASGI application
         Its lifespan puts the `worker` into the state.
+    direct : mapping
+        What is answered without `app`, by method and path.
     access_log : bool
         Whether requests are logged that did not fail.
+    local : bool
+        Whether the service is for this machine alone, so that it is asked by no other name.
     """
 
     def __init__(
@@ -56,13 +51,12 @@ class Gate:
         direct: Mapping[tuple[str, str], Callable[[Request], Awaitable[Response]]],
         *,
         access_log: bool,
+        local: bool,
     ) -> None:
         self._app = app
         self._direct = direct
         self._level = logging.INFO if access_log else logging.DEBUG
-        # Unique among all processes that there ever are, and a tenth of the cost of a UUID.
-        self._prefix = os.urandom(8).hex()
-        self._numbers = count(1)
+        self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -71,12 +65,12 @@ class Gate:
             return
         began = time.perf_counter()
         worker: Worker = scope["state"]["worker"]
-        sent_id, keys, foreign = _read(scope["headers"])
-        request_id = sent_id if _REQUEST_ID(sent_id) else self._new_id()
+        sent = _read(scope["headers"])
+        request_id = sent.id if _REQUEST_ID(sent.id) else new_request_id()
         token = REQUEST_ID.set(request_id.decode())
-        added = [(b"x-request-id", request_id), *_ALWAYS]
+        added = [(b"x-request-id", request_id), *ALWAYS]
         if not scope["path"].startswith(("/docs", "/redoc")):
-            added.append(_NO_PAGE)
+            added.append(NO_PAGE)
         status = 0
 
         async def answer(message: Message) -> None:
@@ -88,7 +82,7 @@ class Gate:
 
         try:
             try:
-                await _admit(worker, scope, keys, foreign=foreign)
+                await self._admit(worker, scope, sent)
             except ClvError as error:
                 await problem(error)(scope, receive, answer)
             else:
@@ -111,8 +105,26 @@ class Gate:
             response = problem(error)
         await response(scope, receive, send)
 
-    def _new_id(self) -> bytes:
-        return f"{self._prefix}-{next(self._numbers)}".encode()
+    async def _admit(self, worker: Worker, scope: Scope, sent: "_Sent") -> None:
+        if sent.foreign and scope["method"] not in _SAFE:
+            # A page of another origin that a visitor of this machine opened; browsers say so, and
+            # pages cannot say otherwise.
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "Pages of other sites may not ask this service to do anything.",
+            )
+        needed = None if scope["path"] in OPEN else scope_of(scope["method"], scope["path"])
+        if needed is None:
+            return
+        if worker.keyring.required:
+            await worker.keyring.admit(sent.keys, needed)
+        elif self._local and not names_this_machine(sent.host):
+            # The same page could have a name of its own lead here, and then be of no other site.
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "Without API keys this service answers to its own machine's names only, Host "
+                "localhost or 127.0.0.1. Create a key: clv keys create NAME --scope admin",
+            )
 
     def _count(self, worker: Worker, scope: Scope, status: int, seconds: float) -> None:
         path = scope["path"]
@@ -139,27 +151,24 @@ class Gate:
             )
 
 
-def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, list[bytes], bool]:
-    """The request's id, the keys, and whether a page of another site asks."""
-    sent_id, keys, foreign = b"", [], False
+class _Sent(NamedTuple):
+    """What the headers of a request tell."""
+
+    id: bytes
+    keys: list[bytes]
+    host: bytes
+    foreign: bool  # a page of another origin asks
+
+
+def _read(headers: Iterable[tuple[bytes, bytes]]) -> _Sent:
+    sent_id, keys, host, foreign = b"", [], b"", False
     for name, value in headers:
         if name == b"authorization":
             keys.append(value)
         elif name == b"x-request-id":
             sent_id = value
+        elif name == b"host":
+            host = value
         elif name == b"sec-fetch-site":
-            foreign = value == b"cross-site"
-    return sent_id, keys, foreign
-
-
-async def _admit(worker: Worker, scope: Scope, keys: list[bytes], *, foreign: bool) -> None:
-    if foreign and scope["method"] not in _SAFE:
-        # A page that a visitor of this machine opened elsewhere; browsers say so, and pages cannot
-        # say otherwise. Without keys this is all that keeps it from a service on loopback.
-        raise RefusedError(
-            HTTPStatus.FORBIDDEN, "Pages of other sites may not ask this service to do anything."
-        )
-    if worker.keyring.required and scope["path"] not in OPEN:
-        needed = scope_of(scope["method"], scope["path"])
-        if needed is not None:
-            await worker.keyring.admit(keys, needed)
+            foreign = value not in (b"same-origin", b"none")
+    return _Sent(sent_id, keys, host, foreign)

@@ -63,7 +63,9 @@ class Models:
         self._challenger: Predictor | None = None
         self._serving: Serving | None = None
         self._refused: dict[str, str] = {}  # by alias, the version that cannot be loaded
+        self._broken: set[str] = set()  # aliases whose refused version is there, but spoilt
         self._away = ""
+        self._unnamed = False
         self._looking = threading.Lock()
         self._looked = threading.Event()
         self._stopped = threading.Event()
@@ -93,7 +95,13 @@ class Models:
             f"Version {number} is {alias} and was refused: it cannot be loaded."
             for alias, number in self._refused.items()
         ]
-        return [*found, self._away] if self._away else found
+        if self._away:
+            found.append(self._away)
+        elif self._unnamed and self._champion is not None:
+            found.append(
+                f"The registry names no champion: version {self._champion.version} serves on."
+            )
+        return found
 
     def _why_none(self) -> str:
         if number := self._refused.get("champion"):
@@ -113,12 +121,13 @@ class Models:
     def start(self, first_look_s: float) -> None:
         """Begin to follow; returns after the first look, or after `first_look_s` without one.
 
-        Where the registry does not say by then who is champion, the last one that served does.
+        Where the registry does not name by then whom this worker can load, the last champion that
+        served does.
         """
         threading.Thread(target=self._follow, name="registry-follower", daemon=True).start()
         if not self._looked.wait(first_look_s):
             self._away = "The registry has not answered since the start."
-        if self._serving is None and self._away:
+        if self._serving is None:
             self._serve_last()
 
     def stop(self) -> None:
@@ -135,11 +144,16 @@ class Models:
         """
         with self._looking:
             named = self._registry.aliases()
+            self._unnamed = "champion" not in named
             self._champion = self._follow_alias("champion", named, self._champion)
+            self._serve()  # now: a challenger that fails must not keep the champion from serving
             self._challenger = self._follow_alias("challenger", named, self._challenger)
-            if self._champion is not None:
-                self._serving = Serving(self._champion, self._challenger)
+            self._serve()
             self._away = ""
+
+    def _serve(self) -> None:
+        if self._champion is not None:
+            self._serving = Serving(self._champion, self._challenger)
 
     def _follow(self) -> None:
         """Look again and again; whatever fails, the next look may not."""
@@ -163,20 +177,26 @@ class Models:
         number = named.get(alias)
         if number != self._refused.get(alias):
             self._refused = {key: old for key, old in self._refused.items() if key != alias}
+            self._broken.discard(alias)
         if number is None:
             # A champion stays when its alias is taken away; a challenger is just not asked.
             return current if alias == "champion" else None
-        if number == self._refused.get(alias) or (current and number == current.version):
+        # A spoilt bundle is not tried again until the registry names another, one that is gone is.
+        if alias in self._broken or (current and number == current.version):
             return current
+        folder = None
         try:
             folder = self._registry.bundle(number)
             predictor = _load(folder, number)
         except BundleError as error:
-            # Not tried again until the registry names another: a broken bundle stays broken.
+            if number != self._refused.get(alias):
+                serves = current.version if current else "none"
+                _log.error("Version %s (%s) refused, %s stays: %s", number, alias, serves, error)
             self._refused = {**self._refused, alias: number}
-            serves = current.version if current else "none"
-            _log.error("Version %s (%s) refused, %s stays: %s", number, alias, serves, error)
+            if folder is not None:
+                self._broken.add(alias)
             return current
+        self._refused = {key: old for key, old in self._refused.items() if key != alias}
         _log.info("Version %s (%s) is %s", number, predictor.manifest.model, alias)
         if alias == "champion":
             self._keep(number, folder)
@@ -198,7 +218,7 @@ class Models:
         except BundleError as error:
             _log.error("Version %s, kept from before, cannot be loaded: %s", number, error)
             return
-        _log.warning("The registry is away; version %s, kept from before, serves", number)
+        _log.warning("The registry named none; version %s, kept from before, serves", number)
         if self._serving is None:  # the registry may have answered meanwhile
             self._champion = predictor
             self._serving = Serving(predictor, None)

@@ -7,14 +7,14 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from ipaddress import ip_address
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from clv.errors import ServeError
+from clv.service.access import is_loopback
 from clv.service.logs import configuration
-from clv.settings import Settings, keep_metrics_in
+from clv.settings import Settings, tell_workers
 from clv.tracking import KeyStore, open_database, upgrade
 
 __all__ = ["serve"]
@@ -37,7 +37,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listening = _bind(settings.host, settings.port)
     with listening, tempfile.TemporaryDirectory(prefix="clv-metrics-") as folder:
-        keep_metrics_in(folder)
+        host, port = listening.getsockname()[:2]
+        tell_workers(metrics=folder, host=host)
         _allow_connections(settings.max_connections)
         config = uvicorn.Config(
             "clv.service.app:create_app",
@@ -51,7 +52,6 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=20,
         )
         closed = _has_keys(settings)
-        host, port = listening.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         say(f"Serving on {address} (documentation: {address}/docs)")
         if not closed:
@@ -76,7 +76,7 @@ def _has_keys(settings: Settings) -> bool:
 def _open_to(host: str) -> str:
     """Who may use a service without keys."""
     make_one = "Create an API key to close it: clv keys create NAME --scope admin"
-    if ip_address(host).is_loopback:
+    if is_loopback(host):
         return f"No API key: open to everybody on this machine, and to nobody else. {make_one}"
     return f"No API key, and not on loopback: OPEN TO EVERYBODY who reaches {host}. {make_one}"
 

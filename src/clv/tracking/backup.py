@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from clv.errors import OutputError, StoreError
 from clv.files import replacing
 from clv.sql import shown
-from clv.tracking.database import _parse, open_database
+from clv.tracking.database import open_database, parse_url
 from clv.tracking.failures import explain
 from clv.tracking.tables import requests
 
@@ -54,7 +54,7 @@ def database_file(url: str) -> Path:
     StoreError
         Where it is none: the URL cannot be used, or names a PostgreSQL database.
     """
-    parsed = _parse(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
         raise StoreError(
             f"The tracking database {shown(parsed)} is no SQLite file. Back it up with "
@@ -67,7 +67,7 @@ def database_file(url: str) -> Path:
 
 def is_there(url: str) -> bool:
     """Whether there is anything to open: a server, or a file that exists already."""
-    return _parse(url).get_backend_name() != "sqlite" or database_file(url).exists()
+    return parse_url(url).get_backend_name() != "sqlite" or database_file(url).exists()
 
 
 def back_up(url: str, output: Path) -> int:

@@ -12,7 +12,7 @@ from clv.errors import StoreError
 from clv.sql import with_driver
 from clv.tracking.failures import LOCK_TIMEOUT_S, explain
 
-__all__ = ["open_database"]
+__all__ = ["open_database", "parse_url"]
 
 _EXPECTED = (
     "Expected CLV_DATABASE_URL like sqlite:////folder/tracking.sqlite or "
@@ -52,7 +52,7 @@ def open_database(url: str) -> Engine:
     StoreError
         Where the URL cannot be used or the database does not answer.
     """
-    parsed = _parse(url)
+    parsed = parse_url(url)
     engine = _open_sqlite(parsed) if parsed.drivername in _SQLITE else _open_postgresql(parsed)
     try:
         engine.connect().close()
@@ -62,7 +62,14 @@ def open_database(url: str) -> Engine:
     return engine
 
 
-def _parse(text: str) -> URL:
+def parse_url(text: str) -> URL:
+    """The URL of a tracking database.
+
+    Raises
+    ------
+    StoreError
+        Where it cannot be read, or is of another kind of database.
+    """
     try:
         url = with_driver(make_url(text))
     except (ArgumentError, ValueError):

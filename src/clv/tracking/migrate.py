@@ -72,7 +72,10 @@ def upgrade(engine: Engine) -> str | None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Migrate back to `revision`; to "base" drops the tables **with their data**.
+    """Migrate back to `revision`; to "base" drops the tracked requests **with their data**.
+
+    API keys that are kept stay, in a table that an older clv does not look at: a service does not
+    lose its locks because somebody went back a version.
 
     Raises
     ------

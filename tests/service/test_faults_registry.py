@@ -1,0 +1,144 @@
+"""A registry that is away or names what cannot be loaded: whoever served before serves on."""
+
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clv.registry import Registry, RunRecord, open_registry
+from clv.settings import Settings
+from support.server import Server, serving
+from support.waiting import until
+
+PASSENGER = {"id": 7, "recency_7": 3, "frequency_7": 2, "monetary_7": 41.5}
+
+
+def ask(server: Server) -> httpx.Response:
+    with server.client() as client:
+        return client.post("/api/predict", json=PASSENGER)
+
+
+@pytest.fixture
+def home(trained_home: Path, tmp_path: Path) -> Path:
+    """A registry of one's own, with a champion."""
+    return Path(shutil.copytree(trained_home, tmp_path / "home"))
+
+
+def test_without_its_registry_a_service_goes_on_and_starts_again(home: Path) -> None:
+    registry = home / "mlflow.sqlite"
+    with serving(home) as server:
+        version = ask(server).json()["model_version"]
+        whole = registry.read_bytes()
+        registry.write_bytes(b"not a registry any more " * 1000)
+        with server.client() as client:
+            until(lambda: client.get("/ready").json()["warnings"] != [])
+            ready = client.get("/ready")
+            assert ready.status_code == 200
+            assert ready.json()["model_version"] == version
+            assert "registry is away" in ready.json()["warnings"][0]
+            models = client.get("/api/models")
+            assert models.status_code == 503
+            assert str(home) not in models.text
+        assert ask(server).json()["model_version"] == version
+    with serving(home) as restarted, restarted.client() as client:
+        assert ask(restarted).json()["model_version"] == version
+        assert "registry is away" in client.get("/ready").json()["warnings"][0]
+        assert "kept from before, serves" in restarted.log()
+        registry.write_bytes(whole)
+        until(lambda: client.get("/ready").json()["warnings"] == [])
+        assert client.get("/api/models").json()["serving"] == version
+        assert client.get("/api/requests/7").json()["count"] == 3
+
+
+def test_a_corrupt_new_champion_is_refused_for_all_to_see_and_the_old_one_serves_on(
+    home: Path,
+) -> None:
+    registry = open_registry(Settings(home=home))
+    (champion,) = [one.number for one in registry.versions() if "champion" in one.aliases]
+    again = RunRecord("again", {}, {})
+    number = registry.register(registry.bundle(champion), [], again, {})
+    graph = registry.bundle(number) / "serving.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"?")
+    with serving(home) as server, server.client() as client:
+        refused = client.post(f"/api/models/{number}/promote", json={"reason": "newer"})
+        assert refused.status_code == 409
+        assert str(home) not in refused.text
+        assert registry.number_of("champion") == champion
+        # Somebody else does it all the same.
+        registry.promote(number, "newer")
+        until(lambda: client.get("/ready").json()["warnings"] != [])
+        ready = client.get("/ready")
+        assert (ready.status_code, ready.json()["model_version"]) == (200, champion)
+        assert ready.json()["warnings"] == [
+            f"Version {number} is champion and was refused: it cannot be loaded."
+        ]
+        assert "clv_warnings 1.0" in client.get("/metrics").text
+        assert f"Version {number} (champion) refused, {champion} stays" in server.log()
+        assert ask(server).json()["model_version"] == champion
+        registry.rollback()
+        until(lambda: client.get("/ready").json()["warnings"] == [])
+
+
+def test_a_registry_file_that_is_gone_is_warned_of_and_whoever_served_serves_on(home: Path) -> None:
+    with serving(home) as server, server.client() as client:
+        version = ask(server).json()["model_version"]
+        (home / "mlflow.sqlite").rename(home / "away")
+        until(lambda: client.get("/ready").json()["warnings"] != [])
+        assert client.get("/ready").status_code == 200
+        assert client.get("/api/models").status_code == 503
+    with serving(home) as restarted, restarted.client() as client:
+        assert ask(restarted).json()["model_version"] == version
+        assert client.get("/ready").json()["warnings"] == [
+            f"The registry names no champion: version {version} serves on."
+        ]
+        (home / "away").rename(home / "mlflow.sqlite")
+        until(lambda: client.get("/ready").json()["warnings"] == [])
+
+
+def another(home: Path) -> tuple[Registry, str, Path]:
+    """A second version, no alias yet; and its bundle."""
+    registry = open_registry(Settings(home=home))
+    number = registry.register(registry.bundle("1"), [], RunRecord("again", {}, {}), {})
+    return registry, number, registry.bundle(number)
+
+
+@pytest.mark.parametrize("harm", ["altered", "gone", "gone with its run"])
+def test_a_restart_with_a_champion_that_cannot_be_loaded_serves_the_one_before(
+    home: Path, harm: str
+) -> None:
+    with serving(home) as server:
+        assert ask(server).json()["model_version"] == "1"
+    registry, number, bundle = another(home)
+    registry.promote(number, "newer")
+    whole, away = (bundle.parent.parent if "run" in harm else bundle), home / "away"
+    if harm == "altered":
+        (bundle / "serving.onnx").write_bytes(b"?")
+    else:
+        whole.rename(away)
+    with serving(home) as server, server.client() as client:
+        assert ask(server).json()["model_version"] == "1"
+        assert client.get("/ready").json()["warnings"] == [
+            f"Version {number} is champion and was refused: it cannot be loaded."
+        ]
+        assert "Traceback" not in server.log()
+        if away.exists():
+            assert server.log().count(f"Version {number} (champion) refused") == 1
+            away.rename(whole)
+            until(lambda: ask(server).json()["model_version"] == number)
+            assert client.get("/ready").json()["warnings"] == []
+
+
+def test_a_challenger_that_is_gone_does_not_keep_a_new_champion_from_serving(home: Path) -> None:
+    registry, two, bundle = another(home)
+    _, three, _ = another(home)
+    with serving(home) as server, server.client() as client:
+        shutil.rmtree(bundle)
+        registry.challenge(two, "it may be better")
+        registry.promote(three, "newer")
+        until(lambda: client.get("/ready").json()["model_version"] == three)
+        assert ask(server).json()["model_version"] == three
+        until(lambda: client.get("/ready").json()["warnings"] != [])
+        gone = client.post(f"/api/models/{two}/promote", json={"reason": "newer"})
+        assert gone.status_code == 409
+        assert registry.number_of("champion") == three
