@@ -1,5 +1,6 @@
 """Models that change under load, and one that predicts in shadow."""
 
+import math
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,9 @@ from clv.bundle import Predictor
 from clv.bundle.manifest import GRAPHS, MANIFEST, Manifest, sha256_of
 from clv.registry import Registry, RunRecord, open_registry
 from clv.schema import Activity
+from clv.service.schemas import PassengerIn, tracked
 from clv.settings import Settings
+from conftest import NOW
 from support.server import serving
 
 REQUESTS = 1_000
@@ -265,3 +268,16 @@ def test_a_challenger_that_fails_changes_nothing(
         ready = client.get("/ready")
     assert (ready.status_code, ready.json()["challenger_version"]) == (200, other)
     assert server.log().count(f"Version {other} failed in shadow") == 2
+
+
+@pytest.mark.parametrize("field", ["monetary", "p_return", "low", "high"])
+def test_absurd_numbers_of_a_challenger_keep_no_answer_back(
+    predictors: dict[str, Predictor], field: str
+) -> None:
+    said = predictors["1"].predict_one(3, 2, 41.5)
+    asked = PassengerIn(id=7, recency_7=3, frequency_7=2, monetary_7=41.5)
+    for absurd in (math.inf, -math.inf, math.nan):
+        shadow = said._replace(**{field: absurd})
+        row = tracked(asked, said, "1", NOW, shadow, "2").checked()
+        assert row.challenger_version is None
+        assert row == tracked(asked, said, "1", NOW, None, None)

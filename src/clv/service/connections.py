@@ -96,8 +96,8 @@ class Connections:
     Parameters
     ----------
     most : int
-        Beyond so many the connection that came first of those that never sent a request is closed;
-        where there is none such, the new one.
+        Beyond so many the one that came first of those that never sent a request is closed; where
+        there is none such, of those whose requests are all answered; or else the new one.
     read_timeout_s : float
         Seconds that a client may take to send a request.
     """

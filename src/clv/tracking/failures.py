@@ -40,8 +40,8 @@ _ADVICE = {
         "folder, and that the service may write there."
     ),
     "no database": (
-        "The tracking database {database} is damaged or no SQLite file. Restore it from a backup, "
-        "or set CLV_DATABASE_URL to another."
+        "The tracking database {database} is damaged or no SQLite file. Move it away and "
+        "restore a backup (clv restore FILE), or set CLV_DATABASE_URL to another."
     ),
     "broken disk": (
         "The disk of the tracking database {database} failed: {detail}. Check the disk and the "

@@ -1,5 +1,6 @@
 """Passengers as they are asked about, and what is answered of them."""
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -239,7 +240,10 @@ def tracked(
         version,
         at,
     )
-    if shadow is None:
+    # Absurd numbers of a model that answers nobody must not keep the answer of one that does.
+    if shadow is None or not math.isfinite(
+        shadow.monetary + shadow.p_return + shadow.low + shadow.high
+    ):
         return TrackedRequest(*row)
     return TrackedRequest(
         *row, shadow_version, shadow.monetary, shadow.p_return, shadow.low, shadow.high
