@@ -199,7 +199,7 @@ def test_a_manifest_that_is_not_understood_is_refused_by_the_name_of_the_field(
 ) -> None:
     rewrite(bundle, change)
     said = refusal(bundle)
-    assert f"'{bundle / 'manifest.json'}' is no manifest of format 2" in said
+    assert f"'{bundle / 'manifest.json'}' is no manifest of format 3" in said
     assert named in said
     assert "Train again, or use the version of clv that wrote it." in said
 
@@ -207,7 +207,7 @@ def test_a_manifest_that_is_not_understood_is_refused_by_the_name_of_the_field(
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"format": NaN}', b"null"])
 def test_what_is_no_manifest_is_refused(bundle: Path, content: bytes) -> None:
     (bundle / "manifest.json").write_bytes(content)
-    assert "is no manifest of format 2" in refusal(bundle)
+    assert "is no manifest of format 3" in refusal(bundle)
 
 
 @pytest.mark.parametrize(

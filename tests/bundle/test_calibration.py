@@ -163,6 +163,10 @@ def test_a_bin_knows_how_far_off_its_customers_were() -> None:
         off = (came - expected)[bins == number]
         assert part.bias == pytest.approx(off.mean(), abs=1e-6)
         assert part.variance == pytest.approx(off.var(ddof=1), rel=1e-6)
+        scale = np.maximum(expected[bins == number], calibration.floor)
+        assert part.dispersion * (scale**1.5).mean() == pytest.approx(off.var(), rel=1e-6)
+        third = ((off - off.mean()) ** 3).mean()
+        assert part.asymmetry * (scale**2).mean() == pytest.approx(third, rel=1e-6)
         assert part.returning == pytest.approx((came[bins == number] > 0).mean())
 
 

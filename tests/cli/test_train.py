@@ -97,7 +97,7 @@ def test_if_missing_trains_anew_where_the_champion_can_serve_nobody(
     settings = Settings(home=home)
     manifest = open_registry(settings).bundle("1") / "manifest.json"
     whole = manifest.read_text()
-    manifest.write_text(whole.replace('"format": 2', '"format": 1'))
+    manifest.write_text(whole.replace('"format": 3', '"format": 2'))
     try:
         with quickly():
             finished = clv_in("train", "--if-missing", home=home)

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clv.data import checks
-from clv.data.checks import MIN_ROWS, Finding, History, read_history
+from clv.data.checks import MIN_ROWS, History, read_history
+from clv.data.findings import Finding
 from clv.data.sources import open_source
 from clv.data.sources.databases import to_batch
 from clv.errors import DataError

@@ -494,11 +494,14 @@ def test_rows_whose_id_begins_like_a_comment_are_rows(tmp_path):
     assert "line 102 has 2 cells, the header 5." in fails(path)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_a_csv_file_in_another_encoding_is_told(encoding, tmp_path):
+@pytest.mark.parametrize(
+    ("encoding", "fault"),
+    [("latin-1", "it is not text in UTF-8;"), ("utf-16", "it is text in UTF-16;")],
+)
+def test_a_csv_file_in_another_encoding_is_told(encoding, fault, tmp_path):
     text = LINES.replace("2,7", "Jürgen,7")
     says = fails(write_text(tmp_path / "old.csv", text, encoding))
-    assert "old.csv' cannot be read: it is not text in UTF-8." in says
+    assert f"old.csv' cannot be read: {fault} save it as 'CSV UTF-8'." in says
 
 
 def test_a_stray_word_in_the_last_row_is_told_with_its_row(tmp_path):

@@ -26,7 +26,16 @@ from clv.errors import DataError
 from clv.metrics import to_micros
 from clv.schema import Floats, Ints
 
-__all__ = ["DEFAULT_LEVEL", "MAX_LEVEL", "MIN_LEVEL", "Calibration", "Intervals", "ScoreBin"]
+__all__ = [
+    "DEFAULT_LEVEL",
+    "MAX_LEVEL",
+    "MIN_LEVEL",
+    "SKEW_POWER",
+    "VARIANCE_POWER",
+    "Calibration",
+    "Intervals",
+    "ScoreBin",
+]
 
 MIN_LEVEL, DEFAULT_LEVEL, MAX_LEVEL = 0.5, 0.9, 0.99
 
@@ -39,6 +48,13 @@ _KEPT = 500
 _APART = 1e-5
 # The least scale, as a share of the mean expected increment.
 _FLOOR = 0.01
+
+#: Within a bin the variance of the increment grows with this power of its scale, and the third
+#: central moment with the other: a random number of rides of random fares, which is a compound
+#: Poisson-gamma variable. Source: Jorgensen (1987), J. R. Stat. Soc. B 49(2): Tweedie's family,
+#: variance mu^p and third cumulant mu^(2p-1) for 1 < p < 2. See docs/decisions/0011.
+VARIANCE_POWER = 1.5
+SKEW_POWER = 2 * VARIANCE_POWER - 1
 
 
 class ScoreBin(Part):
@@ -53,6 +69,9 @@ class ScoreBin(Part):
         Mean of actual less expected increment, currency units.
     variance : float
         Of the same, currency units squared.
+    dispersion, asymmetry : float
+        Second and third central moment of the same for a customer of scale `s`, over
+        `s ** VARIANCE_POWER` and `s ** SKEW_POWER`.
     ratios : tuple of float
         Increment over scale, lowest first: all of them, or evenly spaced quantiles.
     """
@@ -61,6 +80,8 @@ class ScoreBin(Part):
     returning: float
     bias: float
     variance: float
+    dispersion: float
+    asymmetry: float
     ratios: tuple[float, ...]
 
 
@@ -110,13 +131,13 @@ class Calibration(Part):
         increment = to_micros(increment)
         edges = _edges(scores, expected, int(np.clip(len(expected) // _MIN_ROWS, 1, _BINS)))
         floor = float(max(_FLOOR * expected.mean(), 0.01))
-        ratio = increment / np.maximum(expected, floor)
+        scale = np.maximum(expected, floor)
         which = np.searchsorted(edges, expected, side="right")
         return cls(
             edges=tuple(edges.tolist()),
             floor=floor,
             bins=tuple(
-                _bin(expected[rows], increment[rows], ratio[rows])
+                _bin(expected[rows], increment[rows], scale[rows])
                 for rows in (which == number for number in range(len(edges) + 1))
             ),
         )
@@ -149,9 +170,10 @@ def _edges(served: Floats, unseen: Floats, count: int) -> Floats:
     return np.asarray((last[at - 1] + first[at]) / 2)
 
 
-def _bin(expected: Floats, increment: Floats, ratio: Floats) -> ScoreBin:
+def _bin(expected: Floats, increment: Floats, scale: Floats) -> ScoreBin:
     error = increment - expected
-    kept = np.sort(ratio)
+    off = error - error.mean()
+    kept = np.sort(increment / scale)
     if len(kept) > _KEPT:
         kept = kept[((np.arange(_KEPT) + 0.5) / _KEPT * len(kept)).astype(int)]
     return ScoreBin(
@@ -159,6 +181,8 @@ def _bin(expected: Floats, increment: Floats, ratio: Floats) -> ScoreBin:
         returning=float((increment > 0).mean()),
         bias=float(error.mean()),
         variance=float(error.var(ddof=1)) if len(error) > 1 else 0.0,
+        dispersion=float((off**2).sum() / (scale**VARIANCE_POWER).sum()),
+        asymmetry=float((off**3).sum() / (scale**SKEW_POWER).sum()),
         ratios=tuple(float(f"{value:.6g}") for value in kept.tolist()),
     )
 

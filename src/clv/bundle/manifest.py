@@ -31,7 +31,7 @@ Role = Literal["serving", "holdout"]
 GRAPHS: dict[Role, str] = {"serving": "serving.onnx", "holdout": "holdout.onnx"}
 
 #: Raised by one when a reader of the older format would misunderstand the newer.
-FORMAT: Literal[2] = 2
+FORMAT: Literal[3] = 3
 
 
 class GoldenRow(Part):
@@ -86,7 +86,7 @@ class DataSummary(Part):
 class Manifest(Part):
     """What a prediction needs beyond the trees, and where the model comes from."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     model: str
     target: Literal["increment", "total"]
     features: tuple[str, str, str]

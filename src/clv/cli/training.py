@@ -15,7 +15,7 @@ from clv.schema import DEFAULT_TABLE, Window
 from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from clv.data.checks import Finding
+    from clv.data.findings import Finding
     from clv.registry import Registry
     from clv.training import Release, TrainingResult
 

@@ -6,45 +6,24 @@ counted in a finding with examples.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from clv.data.conform import ColumnNames, Problem, conform, find_columns
+from clv.data.conform import ColumnNames, conform, find_columns
+from clv.data.findings import EXAMPLES, Finding, Tally, by_severity, without_duplicates
 from clv.data.sources import Source
 from clv.errors import DataError
 from clv.schema import FEATURES, Activity, Floats, Instants, Ints, Mask, Window
 
-__all__ = ["MIN_ROWS", "Finding", "History", "read_history"]
+__all__ = ["MIN_ROWS", "History", "read_history"]
 
 #: Below this, five folds hold too few returning customers to tell any two models apart.
 MIN_ROWS = 200
 # A table of which most rows are unusable is the wrong table, or one that was read wrongly.
 _MAX_SHARE_LEFT_OUT = 0.5
-_EXAMPLES = 3
-
-Severity = Literal["fatal", "left out", "kept"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is odd about the data, how often, where, and what is done about it."""
-
-    severity: Severity
-    code: str
-    column: str
-    rows: int
-    says: str
-    action: str
-    examples: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        shown = f" For example {'; '.join(self.examples)}." if self.examples else ""
-        return f"{self.column}: {self.says} ({self.rows:,} rows).{shown} {self.action}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,40 +84,6 @@ class History:
         return hashlib.sha256(rows[np.lexsort(rows.T)].tobytes()).hexdigest()
 
 
-@dataclass
-class _Tally:
-    """Counts and first examples of each problem over all batches."""
-
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    says: dict[tuple[str, str], str] = field(default_factory=dict)
-    examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-
-    def add(self, problem: Problem, first_row: int) -> None:
-        key = (problem.code, problem.column)
-        self.counts[key] += int(problem.rows.sum())
-        self.says[key] = problem.says
-        shown = self.examples.setdefault(key, [])
-        for row in np.flatnonzero(problem.rows)[: _EXAMPLES - len(shown)]:
-            value = problem.values[row]
-            what = value if problem.column.count(",") else repr(value)
-            shown.append(
-                f"row {first_row + row + 1:,} holds {'nothing' if value is None else what}"
-            )
-
-    def findings(self) -> Iterator[Finding]:
-        for (code, column), count in self.counts.items():
-            key = (code, column)
-            yield Finding(
-                "left out",
-                code,
-                column,
-                count,
-                self.says[key],
-                "These rows are not used.",
-                tuple(self.examples[key]),
-            )
-
-
 def read_history(source: Source, window: Window, *, to_train: bool = True) -> History:
     """Read all rows with their outcomes, check them, and keep the usable ones.
 
@@ -157,21 +102,20 @@ def read_history(source: Source, window: Window, *, to_train: bool = True) -> Hi
         them; the message holds every fatal finding.
     """
     names = find_columns(source.name, source.columns, window, need_outcome=True)
-    tally = _Tally()
+    tally = Tally()
     read = _read_usable(source, names, window, tally)
-    keep, duplicates = _without_duplicates(read, names)
+    said = np.column_stack((read.activity.matrix(), read.outcome))
+    keep, duplicates = without_duplicates(read.ids, said, names.id)
     used = read[keep]
     findings = [*tally.findings(), *duplicates]
     findings += _too_few(used) if to_train else _none(used)
     if len(used) >= MIN_ROWS:
         findings += _whole_table(used, names, to_train=to_train)
     _stop_where_fatal(source.name, findings)
-    order = {"fatal": 0, "left out": 1, "kept": 2}
-    findings.sort(key=lambda finding: order[finding.severity])
-    return replace(used, findings=tuple(findings))
+    return replace(used, findings=by_severity(findings))
 
 
-def _read_usable(source: Source, names: ColumnNames, window: Window, tally: _Tally) -> History:
+def _read_usable(source: Source, names: ColumnNames, window: Window, tally: Tally) -> History:
     """Read the rows that keep the contract; the others are counted in `tally`."""
     ids: list[np.ndarray] = []
     matrices: list[Floats] = []
@@ -203,43 +147,6 @@ def _read_usable(source: Source, names: ColumnNames, window: Window, tally: _Tal
         np.concatenate(returned),
         np.concatenate(registered) if registered else None,
     )
-
-
-def _without_duplicates(history: History, names: ColumnNames) -> tuple[Mask, list[Finding]]:
-    """Keep the first of identical rows; where rows of one id differ, none can be believed."""
-    rows = np.column_stack((history.activity.matrix(), history.outcome))
-    _, first, group, counts = np.unique(
-        history.ids.astype(str), return_index=True, return_inverse=True, return_counts=True
-    )
-    repeated = counts[group] > 1
-    differs = (rows != rows[first[group]]).any(axis=1)
-    conflicting = np.isin(group, group[differs])
-    is_first = np.zeros(len(rows), dtype=bool)
-    is_first[first] = True
-    copies = repeated & ~conflicting & ~is_first
-    findings = []
-    for code, mask, says, action in (
-        (
-            "duplicate",
-            copies,
-            "the same row again",
-            "The first of each is used, the copies are not.",
-        ),
-        (
-            "conflicting-duplicate",
-            conflicting,
-            "rows of one id that say different things",
-            "None of them is used; keep one row an id.",
-        ),
-    ):
-        if mask.any():
-            examples = tuple(f"id {name}" for name in dict.fromkeys(history.ids[mask][:50]))
-            findings.append(
-                Finding(
-                    "left out", code, names.id, int(mask.sum()), says, action, examples[:_EXAMPLES]
-                )
-            )
-    return ~(copies | conflicting), findings
 
 
 def _none(used: History) -> list[Finding]:
@@ -297,7 +204,7 @@ def _whole_table(history: History, names: ColumnNames, *, to_train: bool) -> Ite
             int(undated.sum()),
             "no date of registration that can be read; expected ISO 8601, as in 2026-11-01",
             "Kept to learn from; they are in no cohort.",
-            tuple(f"id {name}" for name in history.ids[undated][:_EXAMPLES]),
+            tuple(f"id {name}" for name in history.ids[undated][:EXAMPLES]),
         )
     below = history.outcome < history.activity.monetary
     if below.any():
@@ -311,7 +218,7 @@ def _whole_table(history: History, names: ColumnNames, *, to_train: bool) -> Ite
             tuple(
                 f"id {history.ids[row]}: {history.outcome[row]:g} after "
                 f"{history.activity.monetary[row]:g}"
-                for row in np.flatnonzero(below)[:_EXAMPLES]
+                for row in np.flatnonzero(below)[:EXAMPLES]
             ),
         )
 

@@ -4,9 +4,10 @@ The same rules hold for training and for scoring; what follows from a broken rul
 out, or stop) is decided by the caller.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -111,23 +112,47 @@ class Conformed:
 
 
 def find_columns(
-    name: str, available: Sequence[str], window: Window, *, need_outcome: bool
+    name: str,
+    available: Sequence[str],
+    window: Window,
+    *,
+    need_outcome: bool,
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> ColumnNames:
     """Match what a source has with what is needed.
+
+    Parameters
+    ----------
+    name : str
+        Of the source.
+    available : sequence of str
+        The columns there.
+    window : Window
+    need_outcome : bool
+    renamed : mapping of str to str
+        What columns are called there, by any of the names that they have here.
 
     Raises
     ------
     DataError
-        Where a column is missing; names it, its meaning and the nearest one there is.
+        Where a column is missing; names it, its meaning and the nearest one there is. Where
+        something is renamed that is not needed.
     """
+    needed = [ID_NAMES, *(column.names for column in window.features)]
+    if unknown := sorted(set(renamed) - {known for names in needed for known in names}):
+        raise DataError(
+            f"There is no column '{unknown[0]}' to be called otherwise. Expected one of "
+            f"{', '.join(names[0] for names in needed)}."
+        )
 
     def find(names: tuple[str, ...], meaning: str) -> str:
+        names = next(((renamed[known],) for known in names if known in renamed), names)
         for candidate in names:
             if candidate in available:
                 return candidate
         raise DataError(
             f"Column '{names[0]}' ({meaning}) is missing from '{name}'; columns there: "
-            f"{', '.join(available) or 'none'}.{nearest(names[0], available)} "
+            f"{_listed(available)}.{nearest(names[0], available)} "
             "Rename the column or make a view that does."
         )
 
@@ -141,6 +166,13 @@ def find_columns(
         rides_due=optional(window.rides_due.names),
         registered_at=optional(_REGISTERED_NAMES),
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Column names for a message: the first of many, the beginning of what is no name."""
+    shown = [name if len(name) <= 40 else f"{name[:40]}..." for name in names[:20]]
+    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
+    return ", ".join([*(name.strip("\0") for name in shown), *more]) or "none"
 
 
 def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Conformed:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clv.data.checks import Finding, History
+from clv.data.checks import History
+from clv.data.findings import Finding
 from clv.models.candidates import AVERAGE, MEAN, PERSISTENCE
 from clv.training import TrainingResult, train
 from clv.training.pipeline import Standing

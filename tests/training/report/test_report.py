@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from clv.bundle import Predictor
-from clv.data.checks import Finding, History
+from clv.data.checks import History
+from clv.data.findings import Finding
 from clv.metrics import normalised_gini
 from clv.schema import FEATURES
 from clv.training import TrainingResult, train

@@ -28,7 +28,16 @@ __all__ = ["file_source"]
 # reported with its row and does not end the read in the middle. skip and comment: DuckDB would
 # leave out rows until the others are of one length, silently.
 _CSV = "sample_size=-1, header=true, skip=0, comment=''"
+_DECIMAL_COMMA = ", decimal_separator=','"
 _DELIMITERS = ",;\t|"
+# How other files begin that were given the name of a text table.
+_NO_TEXT = {
+    b"PK": "it is an Excel workbook or another archive; save the sheet as 'CSV UTF-8'",
+    b"\xd0\xcf": "it is an old Excel workbook; save the sheet as 'CSV UTF-8'",
+    b"\xff\xfe": "it is text in UTF-16; save it as 'CSV UTF-8'",
+    b"\xfe\xff": "it is text in UTF-16; save it as 'CSV UTF-8'",
+    b"%PDF": "it is a PDF; export the table as 'CSV UTF-8'",
+}
 
 
 @dataclass(frozen=True)
@@ -86,18 +95,42 @@ def file_source(path: Path, table: str) -> Iterator[Source]:
             # DuckDB reads a table with rows of unequal length as one column of whole lines.
             raise unreadable(str(path), _fault_of_text(path) or "it has one column only")
         if suffix.endswith(TEXT_FILES):
-            relation = _with_ids_as_written(connection, path, columns, relation)
+            options = _CSV
+            if _has_decimal_commas(connection, path, described):
+                options += _DECIMAL_COMMA
+            relation = _with_ids_as_written(connection, path, columns, options)
         yield _DuckDBSource(str(path), path, columns, connection, relation, parameters)
 
 
+def _has_decimal_commas(
+    connection: duckdb.DuckDBPyConnection, path: Path, described: Sequence[tuple[str, ...]]
+) -> bool:
+    """Whether a column that was taken for text holds numbers as 8,50, and nothing else."""
+    texts = [row[0] for row in described if row[1] == "VARCHAR" and row[0] not in ID_NAMES]
+    if not texts:
+        return False
+    numbers = " OR ".join(
+        f"(bool_and(regexp_full_match({column}, '-?[0-9]+(,[0-9]+)?')) "
+        f"AND bool_or(contains({column}, ',')))"
+        for column in map(_quote, texts)
+    )
+    query = f"SELECT {numbers} FROM read_csv(?, {_CSV})"  # noqa: S608 - quoted names only
+    try:
+        found = connection.execute(query, [glob.escape(str(path))]).fetchall()
+    except duckdb.Error as error:
+        raise unreadable(str(path), error) from error
+    return bool(found[0][0])
+
+
 def _with_ids_as_written(
-    connection: duckdb.DuckDBPyConnection, path: Path, columns: list[str], relation: str
+    connection: duckdb.DuckDBPyConnection, path: Path, columns: list[str], options: str
 ) -> str:
     """Read ids as text, unless all are plain integers: 1.10 is not 1.1, and 007 is not 7."""
+    relation = f"read_csv(?, {options})"
     name = next((name for name in ID_NAMES if name in columns), None)
     if name is None:
         return relation
-    as_text = f"read_csv(?, {_CSV}, types={{{_literal(name)}: 'VARCHAR'}})"
+    as_text = f"read_csv(?, {options}, types={{{_literal(name)}: 'VARCHAR'}})"
     # There is one plain way to write an integer of 64 bits; what reads back differently is text.
     read_back = f"TRY_CAST({_quote(name)} AS BIGINT)::VARCHAR"
     query = (
@@ -115,6 +148,11 @@ def _fault_of_text(path: Path) -> str:
     """Where a text table stops being one, which DuckDB does not say; '' where none is found."""
     opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
+        with opened(path, "rb") as file:
+            start = file.read(4)
+        for begins, fault in _NO_TEXT.items():
+            if start.startswith(begins):
+                return fault
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             file.seek(0)
@@ -124,7 +162,7 @@ def _fault_of_text(path: Path) -> str:
                 if cells and len(cells) != expected:
                     return f"line {lines.line_num:,} has {len(cells)} cells, the header {expected}"
     except UnicodeDecodeError:
-        return "it is not text in UTF-8"
+        return "it is not text in UTF-8; save it as 'CSV UTF-8'"
     except (OSError, EOFError, csv.Error, StopIteration):
         return ""
     return ""

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from clv.bundle import Predictor
-from clv.data.checks import Finding, History
+from clv.data.checks import History
+from clv.data.findings import Finding
 from clv.evaluation import Evaluation
 from clv.evaluation.evaluate import TOP_SHARE
 from clv.metrics import CurvePoint, capture_curve, captured, mse, normalised_gini

@@ -1,0 +1,122 @@
+"""What is odd about a table: counted, with examples, and with what is done about it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from clv.data.conform import Problem
+from clv.schema import Floats, Mask
+
+__all__ = ["EXAMPLES", "Finding", "Severity", "Tally", "by_severity", "without_duplicates"]
+
+#: How many rows are shown of each.
+EXAMPLES = 3
+
+Severity = Literal["fatal", "left out", "kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is odd about the data, how often, where, and what is done about it."""
+
+    severity: Severity
+    code: str
+    column: str
+    rows: int
+    says: str
+    action: str
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        shown = f" For example {'; '.join(self.examples)}." if self.examples else ""
+        return f"{self.column}: {self.says} ({self.rows:,} rows).{shown} {self.action}"
+
+
+@dataclass
+class Tally:
+    """Counts and first examples of each problem over all batches of a source."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    says: dict[tuple[str, str], str] = field(default_factory=dict)
+    examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def add(self, problem: Problem, first_row: int) -> None:
+        """Count a problem of a batch that begins at this row, from 0."""
+        key = (problem.code, problem.column)
+        self.counts[key] += int(problem.rows.sum())
+        self.says[key] = problem.says
+        shown = self.examples.setdefault(key, [])
+        for row in np.flatnonzero(problem.rows)[: EXAMPLES - len(shown)]:
+            value = problem.values[row]
+            what = value if problem.column.count(",") else repr(value)
+            shown.append(
+                f"row {first_row + row + 1:,} holds {'nothing' if value is None else what}"
+            )
+
+    def findings(self) -> Iterator[Finding]:
+        """One for each problem; its rows are left out."""
+        for (code, column), count in self.counts.items():
+            key = (code, column)
+            yield Finding(
+                "left out",
+                code,
+                column,
+                count,
+                self.says[key],
+                "These rows are not used.",
+                tuple(self.examples[key]),
+            )
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first."""
+    order = {"fatal": 0, "left out": 1, "kept": 2}
+    return tuple(sorted(findings, key=lambda finding: order[finding.severity]))
+
+
+def without_duplicates(ids: np.ndarray, rows: Floats, column: str) -> tuple[Mask, list[Finding]]:
+    """Keep the first of identical rows; where rows of one id differ, none can be believed.
+
+    Parameters
+    ----------
+    ids : array of shape (n,), str
+    rows : array of shape (n, m)
+        What is said of each.
+    column : str
+        Name of the ids, for findings.
+    """
+    _, first, group, counts = np.unique(
+        ids.astype(str), return_index=True, return_inverse=True, return_counts=True
+    )
+    repeated = counts[group] > 1
+    differs = (rows != rows[first[group]]).any(axis=1)
+    conflicting = np.isin(group, group[differs])
+    is_first = np.zeros(len(rows), dtype=bool)
+    is_first[first] = True
+    copies = repeated & ~conflicting & ~is_first
+    findings = []
+    for code, mask, says, action in (
+        (
+            "duplicate",
+            copies,
+            "the same row again",
+            "The first of each is used, the copies are not.",
+        ),
+        (
+            "conflicting-duplicate",
+            conflicting,
+            "rows of one id that say different things",
+            "None of them is used; keep one row an id.",
+        ),
+    ):
+        if mask.any():
+            examples = tuple(f"id {name}" for name in dict.fromkeys(ids[mask][:50]))
+            findings.append(
+                Finding(
+                    "left out", code, column, int(mask.sum()), says, action, examples[:EXAMPLES]
+                )
+            )
+    return ~(copies | conflicting), findings
