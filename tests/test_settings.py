@@ -20,6 +20,7 @@ GIVEN = {
     "CLV_POLL_INTERVAL_S": ("poll_interval_s", "0.5", 0.5),
     "CLV_TRACKING_QUEUE_ROWS": ("tracking_queue_rows", "10000", 10_000),
     "CLV_MAX_BODY_BYTES": ("max_body_bytes", "2048", 2048),
+    "CLV_MAX_UPLOAD_BYTES": ("max_upload_bytes", "4096", 4096),
     "CLV_READ_TIMEOUT_S": ("read_timeout_s", "5", 5.0),
     "CLV_MAX_CONNECTIONS": ("max_connections", "50", 50),
     "CLV_REQUESTS_PER_S": ("requests_per_s", "2.5", 2.5),
@@ -27,6 +28,7 @@ GIVEN = {
     "CLV_LOG_FORMAT": ("log_format", "json", "json"),
     "CLV_ACCESS_LOG": ("access_log", "true", True),
     "CLV_LOG_LEVEL": ("log_level", "DEBUG", "DEBUG"),
+    "CLV_CURRENCY": ("currency", "EUR", "EUR"),
 }
 
 

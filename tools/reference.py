@@ -117,8 +117,9 @@ def _kind(field: dict[str, Any]) -> str:
 def _range(field: dict[str, Any], least: str, most: str) -> str:
     if most not in field:
         return ""
-    low, high = (f"{field[name]:,.12g}" for name in (least, most))
-    return f"{low} to {high}"
+    above = "above " if least not in field else ""
+    low, high = (f"{field.get(name, 0):,.12g}" for name in (least, most))
+    return f"{above}{low} to {high}"
 
 
 def main() -> int:

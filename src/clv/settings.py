@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest body of a request; beyond that the service answers 413.",
     )
+    max_upload_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1024,
+        description="Largest list of a segment that may be uploaded; beyond that it is 413.",
+    )
     read_timeout_s: float = Field(
         default=30.0,
         gt=0,
@@ -94,6 +99,13 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(
         default=False, description="Log every request, not only those that failed."
+    )
+
+    currency: str = Field(
+        default="",
+        pattern=r"^\S{0,8}$",
+        description="What money is counted in, shown beside it on the pages: a code such as `EUR`, "
+        "or a sign. Default: numbers without a unit.",
     )
 
     @cached_property

@@ -163,12 +163,12 @@ def test_of_passengers_who_are_worth_nothing_all_is_said_too(predictor: Predicto
 @pytest.mark.parametrize(
     ("terms", "says"),
     [
-        ({"margin": 0}, "margin=0: expected a share above 0 and up to 1."),
+        ({"margin": 0}, "margin=0: expected a share from 0.0001 to 1."),
         ({"margin": 1.01}, "margin=1.01"),
         ({"margin": math.nan}, "margin=nan"),
         ({"cost": -1}, "cost=-1: expected 0 to 1,000,000 a head."),
         ({"cost": math.inf}, "cost=inf"),
-        ({"lift": 0}, "lift=0: expected a share above 0 and up to 10, such as 0.1"),
+        ({"lift": 0}, "lift=0: expected a share from 0.0001 to 10, such as 0.1"),
         ({"level": 0.2}, "level=0.2: expected 0.5 to 0.99."),
         ({"power": 1.0}, "power=1.0: expected 0.5 to 0.99."),
         ({"detect_lift": -0.1}, "detect_lift=-0.1"),

@@ -9,6 +9,8 @@ COMMANDS = [
     "train",
     "serve",
     "score",
+    "segment",
+    "lift",
     "validate",
     "report",
     "sample-data",

@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-__all__ = ["Visit", "browser", "visit"]
+__all__ = ["Visit", "browse", "browser", "visit"]
 
 _FLAGS = [
     "--headless",
@@ -114,8 +114,31 @@ def visit(
     browser: Browser, file: Path, *, width: int, scheme: Literal["light", "dark"] = "light"
 ) -> Visit:
     """Open a file without network in a window of that width."""
+    seen = _open(browser, width, scheme, offline=True)
+    seen.page.goto(file.as_uri(), wait_until="load")
+    seen.page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length > 0")
+    return seen
+
+
+def browse(
+    browser: Browser, url: str, *, width: int, scheme: Literal["light", "dark"] = "light"
+) -> Visit:
+    """Open an address of a local server; what breaks the policy of a page is complained of, too."""
+    seen = _open(browser, width, scheme, offline=False)
+    seen.page.add_init_script(
+        """document.addEventListener("securitypolicyviolation", event => console.error(
+            `policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:` +
+            `${event.lineNumber}:${event.columnNumber}`));"""
+    )
+    seen.page.goto(url, wait_until="load")
+    return seen
+
+
+def _open(
+    browser: Browser, width: int, scheme: Literal["light", "dark"], *, offline: bool
+) -> Visit:
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, offline=True, color_scheme=scheme
+        viewport={"width": width, "height": 900}, offline=offline, color_scheme=scheme
     )
     seen = Visit(context.new_page())
     seen.page.on("request", lambda request: seen.requests.append(request.url))
@@ -126,6 +149,4 @@ def visit(
             seen.complaints.append(message.text) if message.type in ("error", "warning") else None
         ),
     )
-    seen.page.goto(file.as_uri(), wait_until="load")
-    seen.page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length > 0")
     return seen

@@ -104,8 +104,11 @@ def test_the_migrations_build_exactly_the_tables_of_the_code(engine: Engine) -> 
         assert compare_metadata(context, metadata) == []
     assert inspect(engine).get_pk_constraint("requests")["name"] == "pk_requests"
     assert inspect(engine).get_pk_constraint("api_keys")["name"] == "pk_api_keys"
-    (index,) = inspect(engine).get_indexes("requests")
-    assert (index["name"], index["column_names"]) == ("ix_requests_passenger_id", ["passenger_id"])
+    indexes = inspect(engine).get_indexes("requests")
+    assert {index["name"]: index["column_names"] for index in indexes} == {
+        "ix_requests_passenger_id": ["passenger_id"],
+        "ix_requests_requested_at": ["requested_at"],
+    }
 
 
 def test_upgrading_again_changes_nothing(engine: Engine) -> None:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from clv.bundle.calibration import MAX_LEVEL, MIN_LEVEL
 from clv.errors import DataError
 
-__all__ = ["Campaign"]
+__all__ = ["MAX_COST", "MAX_LIFT", "MAX_POWER", "MIN_POWER", "MIN_SHARE", "Campaign"]
 
-_MAX_LIFT = 10.0
-_MAX_COST = 1e6
+# What is less pays for nothing, and its inverse for more than there is.
+MIN_SHARE = 1e-4
+MAX_LIFT = 10.0
+MAX_COST = 1e6
+MIN_POWER, MAX_POWER = 0.5, 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Campaign:
     Attributes
     ----------
     margin : float
-        Share of the spend that is earned, above 0 and up to 1.
+        Share of the spend that is earned, up to 1.
     cost : float
         Of the campaign for each passenger, in currency units.
     lift : float or None
@@ -48,16 +51,19 @@ class Campaign:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        _require("margin", self.margin, 0 < self.margin <= 1, "a share above 0 and up to 1")
-        _require("cost", self.cost, 0 <= self.cost <= _MAX_COST, f"0 to {_MAX_COST:,.0f} a head")
+        _require(
+            "margin", self.margin, MIN_SHARE <= self.margin <= 1, f"a share from {MIN_SHARE} to 1"
+        )
+        _require("cost", self.cost, 0 <= self.cost <= MAX_COST, f"0 to {MAX_COST:,.0f} a head")
         for name in ("lift", "detect_lift"):
             lift = getattr(self, name)
             if lift is not None:
-                said = f"a share above 0 and up to {_MAX_LIFT:g}, such as 0.1 for a tenth more"
-                _require(name, lift, 0 < lift <= _MAX_LIFT, said)
+                said = f"a share from {MIN_SHARE} to {MAX_LIFT:g}, such as 0.1 for a tenth more"
+                _require(name, lift, MIN_SHARE <= lift <= MAX_LIFT, said)
         said = f"{MIN_LEVEL} to {MAX_LEVEL}"
         _require("level", self.level, MIN_LEVEL <= self.level <= MAX_LEVEL, said)
-        _require("power", self.power, 0.5 <= self.power <= 0.99, "0.5 to 0.99")
+        said = f"{MIN_POWER} to {MAX_POWER}"
+        _require("power", self.power, MIN_POWER <= self.power <= MAX_POWER, said)
 
     @property
     def speaks_of(self) -> str:

@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from clv.cli import data, database, keys, models, report, scoring, serving, training, validation
+from clv.cli import (
+    data,
+    database,
+    keys,
+    models,
+    report,
+    scoring,
+    segment,
+    serving,
+    training,
+    validation,
+)
 from clv.cli.show import complain
 from clv.errors import ClvError, UsageError
 
@@ -26,6 +37,8 @@ app = typer.Typer(
 app.command("train")(training.train)
 app.command("serve")(serving.serve)
 app.command("score")(scoring.score)
+app.command("segment")(segment.segment)
+app.command("lift")(segment.lift)
 app.command("validate")(validation.validate)
 app.command("report")(report.report)
 app.command("sample-data")(data.sample_data)

@@ -1,22 +1,19 @@
 """Score on this machine: stream a SOURCE through the `Predictor` to a file, whole or not at all."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from clv.bundle import DEFAULT_LEVEL, Predictions, Predictor
 from clv.data.conform import ColumnNames, Conformed, conform, find_columns
 from clv.data.sources import Source
-from clv.errors import DataError, OutputError, UsageError
-from clv.files import replacing
+from clv.errors import DataError, UsageError
 from clv.schema import Mask
+from clv.scoring.output import writing_tables, writing_to
 
 __all__ = ["Scored", "score"]
 
@@ -82,7 +79,7 @@ def score(
     names = find_columns(source.name, source.columns, window, need_outcome=False)
     totals = np.zeros(2)
     rows = blank = out_of_support = 0
-    with _writer(output) as write:
+    with writing_tables(output) as write:
         for batch in source.batches(names.all()):
             conformed = conform(batch, names, window)
             usable = conformed.usable
@@ -101,7 +98,7 @@ def score(
 
 
 def _require_other_file(source: Source, output: Path) -> None:
-    with _writing(output):
+    with writing_to(output):
         is_input = source.file is not None and output.exists() and output.samefile(source.file)
     if is_input:
         raise UsageError(
@@ -145,58 +142,3 @@ def _first_problem(
         f"column {problem.column} holds {shown}: {problem.says}. Correct it, or use "
         "--on-invalid blank to leave such rows without a prediction. Nothing was written."
     )
-
-
-@contextmanager
-def _writer(output: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """Write tables to a temporary name beside `output`, renamed once all went well."""
-    suffix = output.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise OutputError(
-            f"'{output}' is of no known kind. Expected a name ending in .csv or .parquet."
-        )
-    sink: Any = None
-    schema: Any = None
-
-    def write(table: pa.Table) -> None:
-        nonlocal sink, schema
-        with _writing(output):
-            if sink is None:
-                output.parent.mkdir(parents=True, exist_ok=True)
-                schema = table.schema
-                sink = (
-                    pyarrow.csv.CSVWriter(part, schema)
-                    if suffix == ".csv"
-                    else pyarrow.parquet.ParquetWriter(part, schema)
-                )
-            # A CSV writer trusts its first table: text after numbers would not be quoted.
-            sink.write_table(_alike(table, schema))
-
-    with ExitStack() as stack:
-        part = stack.enter_context(replacing(output))
-        yield write
-        with _writing(output):
-            if sink is not None:
-                sink.close()
-            stack.close()
-
-
-@contextmanager
-def _writing(output: Path) -> Iterator[None]:
-    """Around what touches the output and nothing else: reading fails with the same exceptions."""
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"'{output}' cannot be written: {error}. Nothing was changed.") from error
-
-
-def _alike(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Give the table the types of the first one; only ids can differ, in SQLite."""
-    try:
-        return table.cast(schema)
-    except pa.ArrowException as error:
-        raise DataError(
-            f"Not all ids are of one kind: {schema.field('id').type} first, "
-            f"{table.schema.field('id').type} later. Make a view that writes them all as text. "
-            "Nothing was written."
-        ) from error

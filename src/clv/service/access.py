@@ -16,12 +16,38 @@ from clv.errors import StoreError
 from clv.service.problems import RefusedError
 from clv.tracking import ApiKey, KeyStore, Scope, split_key
 
-__all__ = ["OPEN", "Keyring", "is_loopback", "names_this_machine", "scope_of"]
+__all__ = ["OPEN", "PAGES", "Keyring", "is_loopback", "names_this_machine", "scope_of"]
 
 _log = logging.getLogger(__name__)
 
-#: What everybody may ask: whether the service lives, and what it can be asked.
-OPEN = frozenset({"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
+#: What everybody may ask: whether the service lives, what it can be asked, and to be let in.
+OPEN = frozenset(
+    {
+        "/health",
+        "/ready",
+        "/docs",
+        "/docs/oauth2-redirect",
+        "/redoc",
+        "/openapi.json",
+        "/signin",
+        "/signout",
+    }
+)
+#: What pages are made of, which tells nothing of anybody.
+STATIC = "/static/"
+#: Pages, for people with a browser: they are sent to sign in where others get a 401.
+PAGES = frozenset({"/", "/campaign", "/model", "/model/report", "/activity"})
+_PREDICTING = frozenset({"/", "/campaign", "/api/explain"})
+_PREDICTS = frozenset(
+    {
+        "/api/predict",
+        "/api/predict/batch",
+        "/api/segments/evaluate",
+        "/campaign/judge",
+        "/campaign/chosen",
+    }
+)
+_SAFE = ("GET", "HEAD")
 _RELOAD_S = 1.0
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d+)?").fullmatch
 
@@ -33,9 +59,11 @@ def scope_of(method: str, path: str) -> Scope | None:
     """
     if path in OPEN:
         return None
-    if method in ("GET", "HEAD"):
-        return Scope.READ
-    if path in ("/api/predict", "/api/predict/batch"):
+    if method in _SAFE:
+        if path.startswith(STATIC):
+            return None
+        return Scope.PREDICT if path in _PREDICTING else Scope.READ
+    if path in _PREDICTS:
         return Scope.PREDICT
     return Scope.ADMIN
 
@@ -105,15 +133,15 @@ class Keyring:
         self._loaded_at = time.monotonic()
         self._keys = {key.id: key for key in self._store.keys()}  # noqa: SIM118 - no dict
 
-    async def admit(self, authorization: Sequence[bytes], scope: Scope) -> None:
-        """Let a request in, or not.
+    async def admit(self, authorization: Sequence[bytes], scope: Scope) -> ApiKey:
+        """Let a request in, or not; says by which key.
 
         Raises
         ------
         RefusedError
             401 without a usable key, 403 where it is too narrow, 429 where it comes too often.
         """
-        key = await self._identified(authorization)
+        key = await self.identified(authorization)
         if not key.allows(scope):
             raise RefusedError(
                 HTTPStatus.FORBIDDEN,
@@ -122,8 +150,16 @@ class Keyring:
             )
         self._take(key)
         self._used[key.id] = utc_now()
+        return key
 
-    async def _identified(self, authorization: Sequence[bytes]) -> ApiKey:
+    async def identified(self, authorization: Sequence[bytes]) -> ApiKey:
+        """The key that was sent, whatever it may do.
+
+        Raises
+        ------
+        RefusedError
+            401 where none that can be used was sent.
+        """
         if len(authorization) != 1:
             raise _unauthorised("This service takes an API key: send 'Authorization: Bearer KEY'.")
         kind, _, text = authorization[0].decode("latin-1").partition(" ")

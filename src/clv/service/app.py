@@ -23,11 +23,12 @@ from clv.service.metrics import Metrics
 from clv.service.middleware import Gate
 from clv.service.models import Models
 from clv.service.openapi import describe
+from clv.service.pages import router as pages
 from clv.service.problems import handle_errors
 from clv.service.routes import DIRECT, ROUTERS
 from clv.service.worker import Worker
 from clv.settings import Settings, load_settings, metrics_folder
-from clv.tracking import DatabaseRequestLog, KeyStore, open_database, upgrade
+from clv.tracking import DatabaseRequestLog, KeyStore, RequestQueries, open_database, upgrade
 
 __all__ = ["create_api", "create_app"]
 
@@ -59,7 +60,7 @@ def create_api(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     handle_errors(api)
-    for router in ROUTERS:
+    for router in (*ROUTERS, pages):
         api.include_router(router)
     describe(api)
     return api
@@ -77,6 +78,8 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
             engine, settings.tracking_queue_rows, observe=metrics.committed
         )
         closing.push_async_callback(request_log.close)
+        queries = RequestQueries(engine)
+        closing.callback(queries.close)
         keyring = Keyring(KeyStore(engine), settings.requests_per_s, settings.poll_interval_s)
         keyring.start()
         closing.callback(keyring.stop)
@@ -84,7 +87,7 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         models = Models(registry, LastServed(settings), settings.poll_interval_s)
         models.start(_FIRST_LOOK_S)
         closing.callback(models.stop)
-        worker = Worker(settings, registry, models, request_log, keyring, metrics)
+        worker = Worker(settings, registry, models, request_log, keyring, metrics, queries)
         try:
             models.current()
         except ClvError as error:

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clv.errors import ClvError
-from clv.service.access import OPEN, names_this_machine, scope_of
+from clv.service.access import names_this_machine, scope_of
 from clv.service.headers import ALWAYS, NO_PAGE
 from clv.service.logs import REQUEST_ID, new_request_id
+from clv.service.pages import COOKIE, KEY, refused_page
 from clv.service.problems import RefusedError, problem
 from clv.service.worker import Worker
 
@@ -77,14 +78,17 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *added]
+                own = message.get("headers", ())
+                # A page says itself what it may load, and a script how long it is good for.
+                said = {name for name, _ in own}
+                message["headers"] = [*own, *(one for one in added if one[0] not in said)]
             await send(message)
 
         try:
             try:
                 await self._admit(worker, scope, sent)
             except ClvError as error:
-                await problem(error)(scope, receive, answer)
+                await (refused_page(scope, error) or problem(error))(scope, receive, answer)
             else:
                 await self._answer(scope, receive, answer)
         except Exception:  # noqa: BLE001
@@ -113,11 +117,11 @@ class Gate:
                 HTTPStatus.FORBIDDEN,
                 "Pages of other sites may not ask this service to do anything.",
             )
-        needed = None if scope["path"] in OPEN else scope_of(scope["method"], scope["path"])
+        needed = scope_of(scope["method"], scope["path"])
         if needed is None:
             return
         if worker.keyring.required:
-            await worker.keyring.admit(sent.keys, needed)
+            scope[KEY] = await worker.keyring.admit(sent.keys, needed)
         elif self._local and not names_this_machine(sent.host):
             # The same page could have a name of its own lead here, and then be of no other site.
             raise RefusedError(
@@ -161,7 +165,9 @@ class _Sent(NamedTuple):
 
 
 def _read(headers: Iterable[tuple[bytes, bytes]]) -> _Sent:
-    sent_id, keys, host, foreign = b"", [], b"", False
+    sent_id, keys, host = b"", [], b""
+    origin, cookies = b"", []
+    site: bytes | None = None
     for name, value in headers:
         if name == b"authorization":
             keys.append(value)
@@ -170,5 +176,22 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> _Sent:
         elif name == b"host":
             host = value
         elif name == b"sec-fetch-site":
-            foreign = value not in (b"same-origin", b"none")
+            site = value
+        elif name == b"origin":
+            origin = value
+        elif name == b"cookie":
+            cookies.append(value)
+    foreign = site not in (None, b"same-origin", b"none")
+    if not keys:
+        # Who signed in sends the key as a cookie, and a browser does that whoever makes it ask.
+        # Without https it does not say who did, but it names the origin.
+        foreign |= site is None and origin != b"" and origin.partition(b"://")[2] != host
+        if cookies:
+            keys = [b"Bearer " + value for value in _signed_in(cookies)]
     return _Sent(sent_id, keys, host, foreign)
+
+
+def _signed_in(cookies: Iterable[bytes]) -> list[bytes]:
+    """Keys among the cookies; more than one is as good as none."""
+    pairs = (pair.strip().partition(b"=") for value in cookies for pair in value.split(b";"))
+    return [value for name, _, value in pairs if name == COOKIE]

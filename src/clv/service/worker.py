@@ -15,7 +15,7 @@ from clv.service.models import Models
 from clv.service.problems import RefusedError
 from clv.service.schemas import ReadyOut
 from clv.settings import Settings
-from clv.tracking import RequestLog
+from clv.tracking import RequestLog, RequestQueries
 
 __all__ = ["Worker", "worker_of"]
 
@@ -34,7 +34,9 @@ class Worker:
     request_log: RequestLog
     keyring: Keyring
     metrics: Metrics
+    queries: RequestQueries
     draining: bool = False
+    judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
     _check: asyncio.Task[None] | None = field(default=None, init=False)
     _checked_at: float = field(default=float("-inf"), init=False)
 

@@ -77,7 +77,7 @@ requests = Table(
     Column("predicted", Double, nullable=False),
     Column("expected_increment", Double, nullable=False),
     Column("model_version", Text, nullable=False),
-    Column("requested_at", UtcDateTime, nullable=False),
+    Column("requested_at", UtcDateTime, nullable=False, index=True),
     # Nullable: rows of before 0002 were answered without them.
     Column("p_return", Double),
     Column("level", Double),

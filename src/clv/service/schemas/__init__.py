@@ -9,6 +9,15 @@ from clv.service.schemas.operations import (
     RequestCount,
     ResetOut,
 )
+from clv.service.schemas.pages import (
+    ActivityOut,
+    AskedFrequency,
+    AskedMonetary,
+    AskedOut,
+    AskedRecency,
+    ExplainOut,
+    PassengerRequestsOut,
+)
 from clv.service.schemas.predictions import (
     BatchIn,
     BatchOut,
@@ -21,11 +30,18 @@ from clv.service.schemas.predictions import (
     tracked,
 )
 from clv.service.schemas.problem import FieldError, Problem
+from clv.service.schemas.segments import SegmentIn, SegmentOut, UploadIn
 
 __all__ = [
     "WINDOW",
+    "ActivityOut",
+    "AskedFrequency",
+    "AskedMonetary",
+    "AskedOut",
+    "AskedRecency",
     "BatchIn",
     "BatchOut",
+    "ExplainOut",
     "FieldError",
     "IntervalOut",
     "ModelOut",
@@ -33,6 +49,7 @@ __all__ = [
     "Passenger",
     "PassengerId",
     "PassengerIn",
+    "PassengerRequestsOut",
     "PredictIn",
     "PredictionOut",
     "Problem",
@@ -40,6 +57,9 @@ __all__ = [
     "ReadyOut",
     "RequestCount",
     "ResetOut",
+    "SegmentIn",
+    "SegmentOut",
+    "UploadIn",
     "Version",
     "answer",
     "tracked",

@@ -1,0 +1,164 @@
+"""Segments judged beside a service that predicts: read, predict, evaluate, off the event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from clv.bundle import Predictor
+from clv.campaign.offer import Campaign
+from clv.campaign.segment import Segment
+from clv.campaign.verdict import Evaluation, evaluate
+from clv.data.customers import Customers, read_customers
+from clv.data.findings import without_duplicates
+from clv.data.sources import open_source
+from clv.errors import DataError
+from clv.schema import Activity
+from clv.service.body import parsed, stored
+from clv.service.problems import RefusedError
+from clv.service.schemas import Passenger, SegmentIn, UploadIn
+from clv.service.worker import worker_of
+
+__all__ = ["Judged", "judge", "judge_upload"]
+
+# What an upload is called in messages; its own name is the client's business.
+_NAME = "list.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A segment with its verdict, and who is in it."""
+
+    evaluation: Evaluation
+    segment: Segment
+    customers: Customers
+    model_version: str
+
+
+class _Work(NamedTuple):
+    read: Callable[[Predictor], Customers]
+    campaign: Campaign
+
+
+async def judge(request: Request) -> Judged:
+    """Judge what a request holds: a JSON document, or a list in CSV with its terms in the query.
+
+    Raises
+    ------
+    NotTrainedError
+        Where there is no model.
+    RefusedError, RequestValidationError
+        Where it cannot be read or used.
+    """
+    if request.headers.get("content-type", "").startswith("text/csv"):
+        return await judge_upload(request, request.query_params.multi_items())
+    asked = await parsed(SegmentIn, request)
+    return await _judged(
+        request, _Work(lambda _: _customers_of(asked.passengers), asked.campaign())
+    )
+
+
+async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Judged:
+    """Judge a list in CSV, which is kept in a temporary file until it is read.
+
+    Parameters
+    ----------
+    request : Request
+        Its body is the list.
+    query : sequence of pairs of str
+        The terms of the campaign; `column` says, as often as needed, what a column is called.
+    """
+    terms = _terms([pair for pair in query if pair[0] != "column"])
+    renamed = _renamed([value for name, value in query if name == "column"])
+    async with _kept(request) as path:
+
+        def read(predictor: Predictor) -> Customers:
+            with open_source(path) as source:
+                return read_customers(
+                    source, predictor.window, renamed=renamed, on_invalid=terms.on_invalid
+                )
+
+        try:
+            return await _judged(request, _Work(read, terms.campaign()))
+        except DataError as error:
+            raise _unusable(str(error).replace(f"{path.parent}/", "")) from None
+
+
+def _terms(query: Sequence[tuple[str, str]]) -> UploadIn:
+    try:
+        return UploadIn.model_validate_strings(dict(query))
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError(
+            [{**one, "loc": ("query", *one["loc"])} for one in errors]
+        ) from None
+
+
+def _renamed(columns: Sequence[str]) -> Mapping[str, str]:
+    pairs = [column.partition("=") for column in columns]
+    for name, _, column in pairs:
+        if not name or not column:
+            raise _unusable(
+                f"column={name!r}: expected a name that is needed, '=' and the column that has it, "
+                "as in recency_7=last_day."
+            )
+    return {name: column for name, _, column in pairs}
+
+
+@asynccontextmanager
+async def _kept(request: Request) -> AsyncIterator[Path]:
+    try:
+        with TemporaryDirectory(prefix="clv-upload-") as folder:
+            path = Path(folder) / _NAME
+            await stored(request, path)
+            yield path
+    except OSError as error:
+        raise RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"The list could not be kept while it is read: {error.strerror}. Try again later.",
+            headers={"Retry-After": "30"},
+        ) from error
+
+
+async def _judged(request: Request, work: _Work) -> Judged:
+    """In a thread, one at a time: predictions of single passengers must not wait for many lists."""
+    worker = worker_of(request)
+    predictor = worker.models.current().champion
+
+    def do() -> Judged:
+        customers = work.read(predictor)
+        predictions = predictor.predict(customers.activity, level=work.campaign.level)
+        return Judged(
+            evaluate(predictions, predictor, work.campaign),
+            Segment(predictions, predictor.intervals.calibration),
+            customers,
+            predictor.version,
+        )
+
+    async with worker.judging:
+        return await asyncio.to_thread(do)
+
+
+def _customers_of(passengers: Sequence[Passenger]) -> Customers:
+    """Passengers of a document, each once."""
+    ids = np.array([str(one.id) for one in passengers], dtype=object)
+    rows = np.array(
+        [(one.recency_7, one.frequency_7, one.monetary_7) for one in passengers], dtype=np.float64
+    )
+    keep, findings = without_duplicates(ids, rows, "id")
+    if any(finding.code != "duplicate" for finding in findings):
+        raise _unusable(" ".join(map(str, findings)))
+    return Customers(ids[keep], Activity(*rows[keep].T.copy()), len(ids), tuple(findings))
+
+
+def _unusable(detail: str) -> RefusedError:
+    return RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

@@ -1,0 +1,140 @@
+"""What the page of the model shows: the champion, its training, and the other versions."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from clv.bundle import Manifest
+from clv.errors import ClvError, NotTrainedError
+from clv.registry import Registry, Version
+from clv.service.worker import Worker
+
+__all__ = ["Drawn", "ModelView", "Training", "model_view", "report_page"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture: `figure` is what the plotting library draws, as JSON."""
+
+    name: str
+    title: str
+    reading: str
+    height: int
+    figure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What the training of a version left: `report` as `report.json` has it, and its pictures."""
+
+    report: Mapping[str, Any]
+    pictures: tuple[Drawn, ...]
+
+    @property
+    def issues(self) -> list[Mapping[str, Any]]:
+        """The checks that found something."""
+        return [check for check in self.report["checks"] if check["status"] == "issue"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """The champion that serves, and what the registry tells; None in what cannot be told now.
+
+    Attributes
+    ----------
+    serving : str or None
+        The version that answers.
+    why_none : str
+        Why none does.
+    manifest : Manifest or None
+        Of that version.
+    training : Training or None
+        Of that version.
+    versions : tuple of Version or None
+        All there are, newest first.
+    warnings : tuple of str
+    """
+
+    serving: str | None
+    why_none: str
+    manifest: Manifest | None
+    training: Training | None
+    versions: tuple[Version, ...] | None
+    warnings: tuple[str, ...]
+
+
+def model_view(worker: Worker) -> ModelView:
+    """Gather it; blocks. A registry that is away takes what it would tell, and not the page."""
+    serving, manifest, why_none = None, None, ""
+    try:
+        champion = worker.models.current().champion
+    except NotTrainedError as error:
+        why_none = str(error)
+    else:
+        serving, manifest = champion.version, champion.manifest
+    versions = None
+    try:
+        versions = tuple(worker.registry.versions())
+    except ClvError as error:
+        _log.warning("The versions cannot be listed: %s", error)
+    return ModelView(
+        serving,
+        why_none,
+        manifest,
+        _training(worker.registry, serving) if serving else None,
+        versions,
+        tuple(worker.models.warnings()),
+    )
+
+
+def report_page(registry: Registry, number: str) -> bytes:
+    """The report of a version's training, a page of its own; blocks.
+
+    Raises
+    ------
+    ClvError
+        Where there is none.
+    OSError
+        Where it cannot be read.
+    """
+    from clv.evaluation import REPORT_PAGE  # noqa: PLC0415 - see `_read`
+
+    return registry.report(number, REPORT_PAGE).read_bytes()
+
+
+def _training(registry: Registry, number: str) -> Training | None:
+    try:
+        return _read(registry, number)
+    except (ClvError, OSError, ValueError, KeyError) as error:
+        _log.warning("The report of version %s cannot be shown: %s", number, error)
+        return None
+
+
+@lru_cache(maxsize=4)
+def _read(registry: Registry, number: str) -> Training:
+    """Read a version's report and draw its pictures; neither ever changes."""
+    # What draws takes longer to import than the rest of the service, and most processes of a
+    # service are never asked for this page.
+    from clv.evaluation import REPORT_JSON, Evaluation  # noqa: PLC0415
+    from clv.evaluation.page import pictures_of  # noqa: PLC0415
+
+    report = json.loads(registry.report(number, REPORT_JSON).read_bytes())
+    try:
+        pictures = pictures_of(TypeAdapter(Evaluation).validate_python(report["evaluation"]))
+    except ValidationError as error:
+        _log.warning("The pictures of version %s cannot be drawn: %s", number, error)
+        pictures = []
+    return Training(
+        report,
+        tuple(
+            Drawn(one.name, one.title, one.reading, one.plot.layout.height, one.plot.to_json())
+            for one in pictures
+        ),
+    )

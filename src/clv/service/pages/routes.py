@@ -1,0 +1,89 @@
+"""The routes of the pages. They are for people, so the OpenAPI document does not list them."""
+
+import asyncio
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from clv.errors import ClvError
+from clv.service.pages.campaign import chosen_passengers, verdict
+from clv.service.pages.model import model_view, report_page
+from clv.service.pages.rendering import may, page
+from clv.service.pages.signin import show_form, sign_in, sign_out
+from clv.service.pages.static import answer_static
+from clv.service.schemas import WINDOW
+from clv.service.worker import worker_of
+from clv.tracking import Scope
+
+__all__ = ["router"]
+
+# The report of a training is one file with its scripts and styles in its text. So it is shown as
+# if it came from nowhere (`sandbox`): whatever a model's file may hold, it can read no answer of
+# this service, send none of its cookies and load nothing.
+_REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'none'; base-uri 'none'"
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def predict(request: Request) -> Response:
+    """One passenger."""
+    return page(request, "predict.html", days=WINDOW.observation_days)
+
+
+@router.get("/campaign")
+async def campaign(request: Request) -> Response:
+    """A segment, and whether a campaign is worth it."""
+    columns = ("id", *(column.name for column in WINDOW.features))
+    return page(request, "campaign.html", days=WINDOW.observation_days, columns=columns)
+
+
+@router.get("/model")
+async def model(request: Request) -> Response:
+    """The champion, whom it beat, and the other versions."""
+    worker = worker_of(request)
+    view = await asyncio.to_thread(model_view, worker)
+    return page(request, "model.html", view=view, is_admin=may(request, Scope.ADMIN))
+
+
+@router.get("/model/report")
+async def report(request: Request) -> Response:
+    """The whole report of the champion's training."""
+    worker = worker_of(request)
+    number = worker.models.versions().get("champion", "")
+    try:
+        content = await asyncio.to_thread(report_page, worker.registry, number)
+    except (ClvError, OSError):
+        return page(
+            request,
+            "refused.html",
+            status=HTTPStatus.NOT_FOUND,
+            title="No report",
+            detail="The training of the model that serves left no report that can be read.",
+            way=None,
+        )
+    headers = {"content-security-policy": _REPORT_POLICY}
+    return Response(content, media_type="text/html", headers=headers)
+
+
+@router.get("/activity")
+async def activity(request: Request) -> Response:
+    """What was asked."""
+    return page(request, "activity.html")
+
+
+@router.get("/static/{name}")
+async def static(name: str, request: Request) -> Response:
+    """What pages load."""
+    return await answer_static(name, request)
+
+
+router.add_api_route("/campaign/judge", verdict, methods=["POST"])
+router.add_api_route("/campaign/chosen", chosen_passengers, methods=["POST"])
+router.add_api_route("/signin", show_form, methods=["GET"])
+router.add_api_route("/signin", sign_in, methods=["POST"])
+router.add_api_route("/signout", sign_out, methods=["POST"])

@@ -1,0 +1,101 @@
+"""What pages load: our scripts and styles, and the plotting library of the installed package."""
+
+import asyncio
+import gzip
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from importlib.metadata import distribution, version
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from clv.service.access import STATIC
+from clv.service.problems import RefusedError
+
+__all__ = ["address", "answer_static", "plotly_style_id"]
+
+_PLOTLY = "plotly.min.js"
+_KINDS = {
+    ".css": "text/css; charset=utf-8",
+    ".csv": "text/csv; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# The version is part of the address, so what stands there never changes.
+_FOR_EVER = "public, max-age=31536000, immutable"
+_SMALL = 1_000  # bytes; to compress less brings nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    kind: str
+    version: str
+    content: bytes
+
+
+def address(name: str) -> str:
+    """Where a page finds a file: another address for another content."""
+    return f"{STATIC}{name}?v={_versions()[name]}"
+
+
+async def answer_static(name: str, request: Request) -> Response:
+    """A file, compressed for those who take it so.
+
+    Raises
+    ------
+    RefusedError
+        404 where there is none of this name.
+    """
+    if name not in _versions():
+        raise RefusedError(HTTPStatus.NOT_FOUND, "Not Found")
+    file = await asyncio.to_thread(_read, name)
+    headers = {"vary": "accept-encoding", "cache-control": "no-cache"}
+    if request.query_params.get("v") == file.version:
+        headers["cache-control"] = _FOR_EVER
+    content = file.content
+    if len(content) > _SMALL and "gzip" in request.headers.get("accept-encoding", ""):
+        content = await asyncio.to_thread(_compressed, name)
+        headers["content-encoding"] = "gzip"
+    return Response(content, media_type=None, headers={**headers, "content-type": file.kind})
+
+
+@cache
+def plotly_style_id() -> str:
+    """The id of the style element that the library would put into a page for its maps.
+
+    It looks for an element of this id first; one that is there keeps it from adding a style that
+    our policy refuses, with a complaint in the console each time.
+    """
+    found = re.search(rb'getElementById\("([0-9a-f]{64})"\)', _read(_PLOTLY).content)
+    return found[1].decode() if found else "no-map-style"
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Each file that there is: nothing else is ever read, whatever the path says."""
+    ours = files("clv.service.pages") / "static"
+    found = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in ours.iterdir()
+    }
+    return {**found, _PLOTLY: version("plotly")}
+
+
+@cache
+def _read(name: str) -> _File:
+    kind = _KINDS[Path(name).suffix]
+    if name == _PLOTLY:
+        # By its path: to import the package takes as long as to start the service.
+        path = Path(str(distribution("plotly").locate_file(f"plotly/package_data/{_PLOTLY}")))
+        return _File(kind, _versions()[name], path.read_bytes())
+    content = (files("clv.service.pages") / "static" / name).read_bytes()
+    return _File(kind, _versions()[name], content)
+
+
+@cache
+def _compressed(name: str) -> bytes:
+    return gzip.compress(_read(name).content, 6, mtime=0)
