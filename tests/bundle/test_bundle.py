@@ -74,7 +74,7 @@ def test_a_manifest_is_json_that_any_reader_can_parse(bundle: Path) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
     content = json.loads((bundle / "manifest.json").read_text(), parse_constant=refuse)
-    assert content["format"] == 2
+    assert content["format"] == 3
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -1,5 +1,7 @@
 """A real server in a process of its own, on loopback."""
 
+import contextlib
+import itertools
 import os
 import socket
 import subprocess
@@ -43,10 +45,17 @@ class Server:
         return self.output.read_text(errors="replace")
 
 
+# Below those that the system gives to outgoing connections, and others for each process of
+# pytest-xdist: a port that was free a moment ago must not be taken by a neighbour.
+_PORTS = itertools.count(12_000 + 5_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("never: the ports are counted without end")
 
 
 def start(
