@@ -109,6 +109,59 @@ def test_what_is_no_http_is_a_400_like_any_problem(patient: Server, sent: bytes)
     assert "Traceback" not in patient.log()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /health?" + b"x" * 1_000_000,
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 1_000_000,
+        b"GET /health HTTP/1.1\r\n" + b"X-Many: x\r\n" * 100_000,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X-Trailer: x\r\n" * 100_000,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 1_000_000,
+    ],
+    ids=["address", "header", "headers", "trailers", "chunk extension"],
+)
+def test_a_head_without_end_is_431_and_not_kept(patient: Server, head: bytes) -> None:
+    with connected(patient) as connection:
+        taken, said = 0, b""
+        connection.settimeout(0.05)
+        while not said and taken < len(head):
+            with contextlib.suppress(ConnectionError):
+                taken += connection.send(head[taken : taken + 8192])
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                said = everything(connection)
+        assert said.startswith(b"HTTP/1.1 431 ")
+        is_a_problem(said)
+        assert taken < 300_000
+    assert predicts(patient)
+    assert "Traceback" not in patient.log()
+
+
+def test_a_head_of_many_parts_below_the_limit_is_answered(patient: Server) -> None:
+    many = b"".join(b"X-Header-%d: %s\r\n" % (k, b"x" * 100) for k in range(400))
+    with connected(patient) as connection:
+        for _ in range(3):  # each request begins to count anew
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n")
+            said = b""
+            while b'"healthy"' not in said:
+                said += connection.recv(65536)
+            assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_client_that_does_not_read_its_answers_is_hung_up_on(patient: Server) -> None:
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", int(patient.url.rsplit(":", 1)[1])))
+        connection.settimeout(5)
+        before = open_files(patient)
+        # More than the buffers of both sockets hold.
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            connection.sendall(ask * 2_000)
+        until(lambda: open_files(patient) < before)
+    assert predicts(patient)
+    assert "Traceback" not in patient.log()
+
+
 def test_clients_that_stall_before_a_head_is_whole_are_hung_up_on(patient: Server) -> None:
     whole = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
     with contextlib.ExitStack() as stalled:
@@ -243,3 +296,21 @@ def test_connections_at_rest_give_way_to_new_ones(patient: Server) -> None:
             assert one.recv(4096).startswith(b"HTTP/1.1 200 OK")
         for _ in range(20):
             assert predicts(patient)
+
+
+def test_connections_stalled_within_a_body_give_way_to_new_ones(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    """Whoever may not even ask anything, as with no key, must not shut everybody else out."""
+    with serving(
+        trained_home,
+        database_url=f"sqlite:///{tmp_path / 'tracking.sqlite'}",
+        environment={"CLV_MAX_CONNECTIONS": "20"},
+    ) as server:
+        stall = b"POST /signin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70\r\n\r\nkey="
+        with contextlib.ExitStack() as stalled:
+            for _ in range(20):
+                stalled.enter_context(connected(server)).sendall(stall)
+            for _ in range(5):
+                assert predicts(server)
+        assert "Traceback" not in server.log()

@@ -1,5 +1,6 @@
 """A registry that is away or names what cannot be loaded: whoever served before serves on."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -127,6 +128,43 @@ def test_a_restart_with_a_champion_that_cannot_be_loaded_serves_the_one_before(
             away.rename(whole)
             until(lambda: ask(server).json()["model_version"] == number)
             assert client.get("/ready").json()["warnings"] == []
+
+
+def test_a_version_of_another_window_is_not_promoted(home: Path) -> None:
+    registry, number, bundle = another(home)
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    manifest["horizon_days"] += 60
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    with serving(home) as server, server.client() as client:
+        refused = client.post(f"/api/models/{number}/promote")
+        assert (refused.status_code, registry.number_of("champion")) == (409, "1")
+        assert "this service is of" in server.log()
+        assert ask(server).json()["model_version"] == "1"
+
+
+# Whatever is asked of the registry, it does not answer.
+HANGS = """
+import threading
+from clv.registry import Registry
+from clv.service import worker
+worker._REGISTRY_S = 0.2
+Registry.versions = Registry.report = Registry.bundle = lambda *_: threading.Event().wait()
+"""
+
+
+def test_a_registry_that_hangs_holds_up_nobody_who_does_not_ask_it(home: Path) -> None:
+    with serving(home) as server:  # keeps the champion for the next start
+        assert ask(server).status_code == 200
+    with serving(home, prelude=HANGS) as server, server.client() as client:
+        for _ in range(4):
+            assert client.get("/api/models").status_code == 503
+            assert client.post("/api/models/1/promote").status_code == 503
+        page = client.get("/model")
+        assert (page.status_code, "Version 1" in page.text) == (200, True)
+        # These are read in threads, too; many hang by now.
+        for name in ("app.css", "app.js", "plotly.min.js"):
+            assert client.get(f"/static/{name}").status_code == 200
+        assert ask(server).status_code == 200
 
 
 def test_a_challenger_that_is_gone_does_not_keep_a_new_champion_from_serving(home: Path) -> None:

@@ -320,15 +320,15 @@ def _read_checked(folder: Path, manifest: Manifest, role: Role) -> bytes:
 
     Nothing is loaded that nobody vouched for.
     """
-    found = {path.name for path in folder.iterdir()} - {MANIFEST}
-    expected = set(GRAPHS.values())
-    if set(manifest.files) != expected or found != expected:
-        odd = ", ".join(sorted((found ^ expected) | (set(manifest.files) ^ expected)))
-        raise BundleError(
-            f"'{folder}' must hold {MANIFEST} and {', '.join(sorted(expected))}, no more and no "
-            f"less; at fault: {odd}. Register the bundle again."
-        )
     try:
+        found = {path.name for path in folder.iterdir()} - {MANIFEST}
+        expected = set(GRAPHS.values())
+        if set(manifest.files) != expected or found != expected:
+            odd = ", ".join(sorted((found ^ expected) | (set(manifest.files) ^ expected)))
+            raise BundleError(
+                f"'{folder}' must hold {MANIFEST} and {', '.join(sorted(expected))}, no more and "
+                f"no less; at fault: {odd}. Register the bundle again."
+            )
         for name, checksum in manifest.files.items():
             if sha256_of(folder / name) != checksum:
                 raise BundleError(

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clv.errors import ClvError
 from clv.service.access import names_this_machine, scope_of
 from clv.service.headers import ALWAYS, NO_PAGE
 from clv.service.logs import REQUEST_ID, new_request_id
@@ -87,7 +86,7 @@ class Gate:
         try:
             try:
                 await self._admit(worker, scope, sent)
-            except ClvError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the client is told
                 await (refused_page(scope, error) or problem(error))(scope, receive, answer)
             else:
                 await self._answer(scope, receive, answer)

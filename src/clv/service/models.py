@@ -10,7 +10,7 @@ from clv.bundle import Predictor
 from clv.errors import BundleError, ClvError, NotTrainedError
 from clv.service.schemas import WINDOW
 
-__all__ = ["Models", "Serving"]
+__all__ = ["Models", "Serving", "load"]
 
 _log = logging.getLogger(__name__)
 
@@ -187,13 +187,14 @@ class Models:
         folder = None
         try:
             folder = self._registry.bundle(number)
-            predictor = _load(folder, number)
+            predictor = load(folder, number)
         except BundleError as error:
             if number != self._refused.get(alias):
                 serves = current.version if current else "none"
                 _log.error("Version %s (%s) refused, %s stays: %s", number, alias, serves, error)
             self._refused = {**self._refused, alias: number}
-            if folder is not None:
+            # What a disk or network did not give this time, it may give the next.
+            if folder is not None and not isinstance(error.__cause__, OSError):
                 self._broken.add(alias)
             return current
         self._refused = {key: old for key, old in self._refused.items() if key != alias}
@@ -214,7 +215,7 @@ class Models:
             return
         number, folder = kept
         try:
-            predictor = _load(folder, number)
+            predictor = load(folder, number)
         except BundleError as error:
             _log.error("Version %s, kept from before, cannot be loaded: %s", number, error)
             return
@@ -224,7 +225,14 @@ class Models:
             self._serving = Serving(predictor, None)
 
 
-def _load(folder: Path, number: str) -> Predictor:
+def load(folder: Path, number: str) -> Predictor:
+    """The predictor of a version that this service can serve with.
+
+    Raises
+    ------
+    BundleError
+        Where it is spoilt, cannot be read, or is of another window.
+    """
     predictor = Predictor.load(folder, version=number)
     if predictor.window != WINDOW:
         raise BundleError(

@@ -1,17 +1,19 @@
 """What lives as long as a worker, and how it stands."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any, TypeVar
 
 from fastapi import Request
 
-from clv.bundle import Predictor
-from clv.errors import NotTrainedError, PromotionError, StoreError
+from clv.aside import Aside
+from clv.errors import NotTrainedError, PromotionError, RegistryError, StoreError
 from clv.registry import Registry, Version
 from clv.service.access import Keyring
 from clv.service.metrics import Metrics
-from clv.service.models import Models
+from clv.service.models import Models, load
 from clv.service.problems import RefusedError
 from clv.service.schemas import ReadyOut
 from clv.settings import Settings
@@ -22,6 +24,15 @@ __all__ = ["Worker", "worker_of"]
 _CHECK_TIMEOUT_S = 2.0
 # A store that was written to so lately is not asked again: whoever asks often writes seldom.
 _CHECK_HOLDS_S = 1.0
+#: Of a registry that hangs, so many questions are waited for, and so long.
+_REGISTRY_CALLS = 2
+_REGISTRY_S = 30.0
+
+_T = TypeVar("_T")
+
+
+def _registry_hangs() -> RegistryError:
+    return RegistryError(f"The registry did not answer within {_REGISTRY_S:g} s.")
 
 
 @dataclass(slots=True)
@@ -37,6 +48,9 @@ class Worker:
     queries: RequestQueries
     draining: bool = False
     judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
+    _registry_calls: Aside = field(
+        default_factory=lambda: Aside(_REGISTRY_CALLS, _REGISTRY_S, _registry_hangs), init=False
+    )
     _check: asyncio.Task[None] | None = field(default=None, init=False)
     _checked_at: float = field(default=float("-inf"), init=False)
 
@@ -77,6 +91,16 @@ class Worker:
             self.models.versions(), self.request_log.waiting_rows, len(self.models.warnings())
         )
 
+    async def ask_registry(self, question: Callable[..., _T], *arguments: Any) -> _T:
+        """What a function returns that asks the registry.
+
+        Raises
+        ------
+        RegistryError
+            Also where it hangs.
+        """
+        return await self._registry_calls.run(question, *arguments)
+
     def promote(self, version: str, reason: str) -> Version:
         """Make a version the champion; blocks.
 
@@ -89,7 +113,7 @@ class Worker:
         PromotionError
             Where it is champion already.
         """
-        Predictor.load(self.registry.bundle(version), version=version)
+        load(self.registry.bundle(version), version)
         self.registry.promote(version, reason)
         return self._now_champion(version)
 
@@ -106,7 +130,7 @@ class Worker:
         if version == self.registry.number_of("champion"):
             before = self.registry.champion_before()
             if before is not None:
-                Predictor.load(self.registry.bundle(before), version=before)
+                load(self.registry.bundle(before), before)
         return self._now_champion(self.registry.rollback(expected=version))
 
     def _now_champion(self, number: str) -> Version:

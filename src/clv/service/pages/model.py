@@ -70,8 +70,8 @@ class ModelView:
     warnings: tuple[str, ...]
 
 
-def model_view(worker: Worker) -> ModelView:
-    """Gather it; blocks. A registry that is away takes what it would tell, and not the page."""
+async def model_view(worker: Worker) -> ModelView:
+    """Gather it. A registry that is away takes what it would tell, and not the page."""
     serving, manifest, why_none = None, None, ""
     try:
         champion = worker.models.current().champion
@@ -81,14 +81,14 @@ def model_view(worker: Worker) -> ModelView:
         serving, manifest = champion.version, champion.manifest
     versions = None
     try:
-        versions = tuple(worker.registry.versions())
+        versions = tuple(await worker.ask_registry(worker.registry.versions))
     except ClvError as error:
         _log.warning("The versions cannot be listed: %s", error)
     return ModelView(
         serving,
         why_none,
         manifest,
-        _training(worker.registry, serving) if serving else None,
+        await _training(worker, serving) if serving else None,
         versions,
         tuple(worker.models.warnings()),
     )
@@ -109,9 +109,9 @@ def report_page(registry: Registry, number: str) -> bytes:
     return registry.report(number, REPORT_PAGE).read_bytes()
 
 
-def _training(registry: Registry, number: str) -> Training | None:
+async def _training(worker: Worker, number: str) -> Training | None:
     try:
-        return _read(registry, number)
+        return await worker.ask_registry(_read, worker.registry, number)
     except (ClvError, OSError, ValueError, KeyError) as error:
         _log.warning("The report of version %s cannot be shown: %s", number, error)
         return None

@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from clv.errors import ClvError
 from clv.service.access import PAGES
 from clv.service.pages.rendering import page
 from clv.service.problems import RefusedError
@@ -15,7 +14,7 @@ from clv.service.problems import RefusedError
 __all__ = ["refused_page"]
 
 
-def refused_page(scope: Scope, error: ClvError) -> Response | None:
+def refused_page(scope: Scope, error: Exception) -> Response | None:
     """The way to sign in, or why a key does not do; None where no page was asked for."""
     if scope["path"] not in PAGES or scope["method"] not in ("GET", "HEAD"):
         return None

@@ -1,6 +1,5 @@
 """The routes of the pages. They are for people, so the OpenAPI document does not list them."""
 
-import asyncio
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
@@ -46,7 +45,7 @@ async def campaign(request: Request) -> Response:
 async def model(request: Request) -> Response:
     """The champion, whom it beat, and the other versions."""
     worker = worker_of(request)
-    view = await asyncio.to_thread(model_view, worker)
+    view = await model_view(worker)
     return page(request, "model.html", view=view, is_admin=may(request, Scope.ADMIN))
 
 
@@ -56,7 +55,7 @@ async def report(request: Request) -> Response:
     worker = worker_of(request)
     number = worker.models.versions().get("champion", "")
     try:
-        content = await asyncio.to_thread(report_page, worker.registry, number)
+        content = await worker.ask_registry(report_page, worker.registry, number)
     except (ClvError, OSError):
         return page(
             request,

@@ -1,7 +1,5 @@
 """The registry over HTTP."""
 
-import asyncio
-
 from fastapi import APIRouter, Request
 
 from clv.service.body import documented, parsed
@@ -17,7 +15,7 @@ router = APIRouter(prefix="/api/models", tags=["models"])
 async def list_models(request: Request) -> ModelsOut:
     """All versions, newest first, and which of them answers."""
     worker = worker_of(request)
-    found = await asyncio.to_thread(worker.registry.versions)
+    found = await worker.ask_registry(worker.registry.versions)
     return ModelsOut(
         serving=worker.models.versions().get("champion"),
         models=[ModelOut.of(version) for version in found],
@@ -33,11 +31,11 @@ async def promote(version: Version, request: Request) -> ModelOut:
     """Make a version the champion, once it is known to load; all workers follow in seconds."""
     worker = worker_of(request)
     body = await parsed(PromoteIn, request, required=False)
-    return ModelOut.of(await asyncio.to_thread(worker.promote, version, body.reason))
+    return ModelOut.of(await worker.ask_registry(worker.promote, version, body.reason))
 
 
 @router.post("/{version}/rollback", summary="Return to the champion before")
 async def rollback(version: Version, request: Request) -> ModelOut:
     """Leave this version, which must be champion, for the one before; answers that one."""
     worker = worker_of(request)
-    return ModelOut.of(await asyncio.to_thread(worker.roll_back, version))
+    return ModelOut.of(await worker.ask_registry(worker.roll_back, version))
