@@ -17,7 +17,7 @@ def late() -> ClvError:
 
 def test_what_is_returned_and_raised_arrives() -> None:
     async def ask() -> None:
-        aside = Aside(1, 30, late)
+        aside = Aside("test", 1, 30, late)
         assert await aside.run(divmod, 17, 5) == (3, 2)
         with pytest.raises(ZeroDivisionError):
             await aside.run(divmod, 1, 0)
@@ -28,7 +28,7 @@ def test_what_is_returned_and_raised_arrives() -> None:
 
 def test_what_hangs_is_given_up_and_keeps_its_place_until_it_returns() -> None:
     async def ask() -> None:
-        aside = Aside(2, 0.05, late)
+        aside = Aside("test", 2, 0.05, late)
         go = threading.Event()
         with pytest.raises(ClvError, match="too late"):
             await aside.run(go.wait)
@@ -38,7 +38,7 @@ def test_what_hangs_is_given_up_and_keeps_its_place_until_it_returns() -> None:
         with pytest.raises(ClvError, match="too late"):
             await aside.run(abs, -1)  # waits for a place as long as it may, and is given up
         go.set()
-        patient = Aside(1, 30, late)
+        patient = Aside("test", 1, 30, late)
         assert await patient.run(abs, -1) == 1
         for _ in range(1_000):
             try:
@@ -58,7 +58,7 @@ from clv.aside import Aside
 
 async def main():
     try:
-        await Aside(1, 0.05, lambda: ValueError("late")).run(threading.Event().wait)
+        await Aside("test", 1, 0.05, lambda: ValueError("late")).run(threading.Event().wait)
     except ValueError as error:
         print(error)
 
@@ -69,3 +69,32 @@ asyncio.run(main())
     )
     assert ended.stdout == "late\n"
     assert ended.stderr == ""
+
+
+def test_stopping_waits_for_what_was_begun_and_no_longer_than_it_may() -> None:
+    async def ask() -> None:
+        aside, go, ended = Aside("test", 1), threading.Event(), []
+        begun = aside.start(lambda: ended.append(go.wait(30)))
+        aside.stop(wait_s=0.0)
+        go.set()
+        await begun
+        again = aside.start(ended.append, 2)  # a thread is made again for whoever comes later
+        await again
+        aside.stop(wait_s=30)
+        assert ended == [True, 2]
+
+    asyncio.run(ask())
+
+
+def test_who_is_cancelled_before_its_turn_is_not_begun() -> None:
+    async def ask() -> None:
+        aside, go = Aside("test", 1), threading.Event()
+        begun: list[int] = []
+        first, second = aside.start(go.wait, 30), aside.start(begun.append, 2)
+        second.cancel()
+        go.set()
+        assert await first
+        await aside.run(begun.append, 3)
+        assert begun == [3]
+
+    asyncio.run(ask())

@@ -169,6 +169,13 @@ def test_where_there_was_nothing_nothing_is_kept(clv, database, saved):
     assert names_in(database.parent) == ["tracking.sqlite"]
 
 
+def test_restoring_a_backup_of_before_there_were_keys_says_what_follows(clv, database, saved):
+    assert clv("keys", "create", "one", "--scope", "admin").code == 0
+    done = clv("restore", saved, "--yes")
+    assert done.code == 0
+    assert "There is no API key in it, as there was before." in done.err
+
+
 def test_where_the_restore_fails_it_still_says_what_was_kept(clv, database, saved, monkeypatch):
     def restore(_backup: Path, url: str, *, keep: Path) -> int:
         back_up(url, keep)

@@ -24,6 +24,7 @@ from clv.service.app import create_api
 from clv.service.server import _open_to
 from clv.settings import Settings
 from support.server import Server, serving
+from support.waiting import until as hold
 
 OPEN = {"/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/signin"}
 #: Open as well; how one signs in and out is in test_pages.py.
@@ -445,6 +446,15 @@ def test_the_first_key_closes_a_running_service_and_none_opens_it_again(
             until(lambda: here.ask(client, "GET", "/api/models", key), 401)
             assert here.ask(client, "GET", "/api/models").status_code == 401
             assert client.get("/health").status_code == 200
+            # As after restoring a backup of before there were keys.
+            with contextlib.closing(sqlite3.connect(file)) as database, database:
+                kept = database.execute("SELECT * FROM api_keys").fetchall()
+                database.execute("DELETE FROM api_keys")
+            hold(lambda: "The keys are gone" in server.log())
+            assert here.ask(client, "GET", "/api/models").status_code == 401
+            with contextlib.closing(sqlite3.connect(file)) as database, database:
+                places = ", ".join("?" * len(kept[0]))
+                database.executemany(f"INSERT INTO api_keys VALUES ({places})", kept)
     with serving(trained_home, database_url=f"sqlite:///{file}") as server:
         assert "No API key" not in server.log()
         with server.client() as client:

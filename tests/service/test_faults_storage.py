@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import itertools
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -112,6 +113,36 @@ def test_a_full_disk_is_503_and_reads_go_on_until_there_is_room(
     kept = rows(file)
     assert all(kept[number] == 1 for number in (7, *range(1000, next(numbers) - 1)))
     assert kept[8] >= 1
+
+
+def test_a_full_disk_under_the_metrics_ends_nobody(trained_home: Path, tmp_path: Path) -> None:
+    """They are mapped into memory, where a disk without room is no error but the end."""
+    disk = tempfile.mkdtemp(prefix="clv-disk-")
+    mount = ("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk)
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        url = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
+        with serving(trained_home, database_url=url, environment={"TMPDIR": disk}) as server:
+            ballast = Path(disk, "ballast")
+            with contextlib.suppress(OSError), ballast.open("wb", 0) as full:
+                while True:
+                    full.write(b"x" * 4096)
+            with server.client() as client:
+                for number in range(300):  # each a series of its own, with its buckets
+                    client.request(f"M{number}", "/health")
+                    client.get(f"/api/requests/{number}")
+                assert ask(server).status_code == 200
+                assert 'route="/api/predict"' in client.get("/metrics").text
+            assert server.process.poll() is None
+            os.truncate(ballast, ballast.stat().st_size - 2**20)  # room for a file, not for four
+            with pytest.raises(AssertionError, match="There is no room for metrics") as refused:
+                start(trained_home, database_url=url, environment={"TMPDIR": disk})
+            assert "Traceback" not in str(refused.value)
+        assert [path.name for path in Path(disk).iterdir()] == ["ballast"]
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+        Path(disk).rmdir()
 
 
 @contextlib.contextmanager
@@ -245,6 +276,55 @@ def test_postgresql_may_stop_and_come_back_under_a_busy_service(
         assert refused > 0
         # At the very moment of the stop a row may be there whose caller saw a 503.
         assert answered <= client.get("/api/requests/5").json()["count"] <= answered + 1
+
+
+@contextlib.contextmanager
+def standing_still(postgres_server: Any) -> Iterator[None]:
+    """It takes connections, as the kernel does that for it, and answers nothing."""
+    main = postgres_server.get_pid()
+    # The parent first, so that it has no more children than these.
+    os.kill(main, signal.SIGSTOP)
+    children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    try:
+        for child in children:
+            os.kill(int(child), signal.SIGSTOP)
+        yield
+    finally:
+        for process in (*map(int, children), main):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+
+
+HURRIED = """
+import clv.tracking.failures
+clv.tracking.failures.PATIENCE_S = 1.0
+"""
+
+
+def test_a_database_that_hangs_is_given_up_and_used_again(
+    trained_home: Path, postgres_server: Any, on_postgres: OnPostgres
+) -> None:
+    on_postgres.administer("CREATE DATABASE hangs")
+    uri = make_url(postgres_server.get_uri()).set(database="hangs")
+    own = uri.render_as_string(hide_password=False)
+    try:
+        with serving(trained_home, database_url=own, prelude=HURRIED) as server:
+            assert ask(server).status_code == 200
+            with standing_still(postgres_server), server.client() as client:
+                refuses_to_store(server, "postgres:")
+                assert client.get("/api/requests/7").status_code == 503
+                assert client.get("/api/activity").status_code == 503
+                assert client.get("/health").status_code == 200
+                assert "neither answers nor fails" in server.log()
+            stores_again(server)
+        with serving(trained_home, database_url=own, prelude=HURRIED) as server:
+            assert ask(server).status_code == 200
+            with standing_still(postgres_server):
+                assert ask(server).status_code == 503
+                server.process.terminate()
+                assert server.process.wait(60) == 0, server.log()
+    finally:
+        on_postgres.administer("DROP DATABASE hangs WITH (FORCE)")
 
 
 _SET_BACK = """

@@ -279,6 +279,33 @@ def test_the_last_served_bundle_is_kept_whole_and_alone(registry: Registry, tmp_
     number, folder = found
     assert number == "2"
     assert Predictor.load(folder).window == WINDOW
-    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == ["2"]
+    assert [path for path in folder.parent.iterdir() if path.is_dir()] == [folder]
     other = LastServed(Settings(home=tmp_path, model_name="other"))
     assert other.find() is None, "another model's bundle is nobody else's"
+
+
+@pytest.mark.parametrize("harm", ["altered", "missing"])
+def test_a_copy_that_was_damaged_is_made_anew(
+    registry: Registry, tmp_path: Path, harm: str
+) -> None:
+    last = LastServed(Settings(home=tmp_path))
+    last.keep("1", registry.bundle("1"))
+    _, folder = last.find() or pytest.fail("nothing was kept")
+    if harm == "altered":
+        (folder / "serving.onnx").write_bytes(b"?")
+    else:
+        (folder / "serving.onnx").unlink()
+    last.keep("1", registry.bundle("1"))
+    assert last.find() == ("1", folder)
+    assert Predictor.load(folder).window == WINDOW
+
+
+def test_another_bundle_of_the_same_number_takes_the_place_of_the_one_kept(
+    fake: FakeRegistry, tmp_path: Path
+) -> None:
+    last = LastServed(Settings(home=tmp_path))
+    last.keep("1", fake.bundles["2"])
+    last.keep("1", fake.bundles["1"])
+    _, folder = last.find() or pytest.fail("nothing was kept")
+    assert Predictor.load(folder).window == WINDOW
+    assert [path for path in folder.parent.iterdir() if path.is_dir()] == [folder]

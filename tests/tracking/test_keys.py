@@ -167,6 +167,15 @@ def test_the_longest_name_and_every_scope_fit(store: KeyStore) -> None:
     assert store.keys() == [key]
 
 
+def test_a_scope_of_a_later_version_allows_nothing_and_spoils_nothing(
+    store: KeyStore, outsider: Engine
+) -> None:
+    key, _ = store.create("newer", ["read"], at=NOW)
+    with outsider.begin() as connection:
+        connection.execute(text("UPDATE api_keys SET scopes = 'read reign'"))
+    assert store.keys() == [key]
+
+
 def test_an_id_that_is_taken_is_not_given_again(
     store: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

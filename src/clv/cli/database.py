@@ -8,7 +8,7 @@ import typer
 
 from clv.cli.show import JsonOption, note, print_json, say, shown
 from clv.clock import utc_now
-from clv.errors import OutputError, UsageError
+from clv.errors import OutputError, StoreError, UsageError
 from clv.settings import load_settings
 
 __all__ = ["app", "backup", "restore"]
@@ -48,7 +48,8 @@ def restore(
     The backup is checked before anything is touched, and may be of an older clv. What is in the
     database now is kept beside it as tracking-before-restore-TIME.sqlite. The service may run: it
     goes on with what was restored. Keys, too, are then those of the backup: one that was revoked
-    since is good again, and without any the service is open to all.
+    since is good again. Without any, a service that asked for keys refuses everybody until one is
+    created, and is open to all once it is started again.
 
     Example: `clv restore /backups/tracking.sqlite`
     """
@@ -61,12 +62,35 @@ def restore(
         _ask(f"Replace all that is in {shown(file)} by what is in {shown(source)}?")
     keep = file.with_name(f"tracking-before-restore-{utc_now():%Y%m%dT%H%M%SZ}.sqlite")
     was_there = keep.exists()
+    had_keys = file.exists() and _has_keys(settings.tracking_url)
     try:
         requests = put_back(source, settings.tracking_url, keep=keep)
     finally:
         if keep.exists() and not was_there:
             note(f"What was there before is kept in {shown(keep)}")
     say(f"{_counted(requests)} restored to {shown(file)}")
+    if had_keys and not _has_keys(settings.tracking_url):
+        note(
+            "There is no API key in it, as there was before. A service that asked for keys refuses "
+            "everybody from now on, and is open once it is started again. "
+            "Make one: clv keys create NAME --scope admin"
+        )
+
+
+def _has_keys(url: str) -> bool:
+    """Whether there are keys, as far as can be told: what is restored over may be damaged."""
+    from clv.tracking import KeyStore, open_database
+
+    try:
+        engine = open_database(url)
+    except StoreError:
+        return False
+    try:
+        return bool(KeyStore(engine).keys())
+    except StoreError:
+        return False
+    finally:
+        engine.dispose()
 
 
 @app.command()

@@ -80,8 +80,12 @@ def list_keys(as_json: JsonOption = False) -> None:
 
     Example: `clv keys list`
     """
-    with _store() as store:
-        keys = store.keys()
+    from clv.tracking import is_there
+
+    keys: list[ApiKey] = []
+    if is_there(load_settings().tracking_url):
+        with _store() as store:
+            keys = store.keys()
     if as_json:
         print_json([_public(key) for key in keys])
     elif not keys:

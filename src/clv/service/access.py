@@ -1,6 +1,5 @@
 """Who may do what: API keys, their scopes and their limits."""
 
-import asyncio
 import logging
 import re
 import threading
@@ -11,6 +10,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 
+from clv.aside import Aside
 from clv.clock import utc_now
 from clv.errors import StoreError
 from clv.service.problems import RefusedError
@@ -49,6 +49,8 @@ _PREDICTS = frozenset(
 )
 _SAFE = ("GET", "HEAD")
 _RELOAD_S = 1.0
+#: A store that hangs is waited for so long.
+_LOAD_S = 5.0
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d+)?").fullmatch
 
 
@@ -102,15 +104,22 @@ class Keyring:
         self._requests_per_s = requests_per_s
         self._poll_interval_s = poll_interval_s
         self._keys: dict[str, ApiKey] = {}
+        self._required = False
         self._allowances: dict[str, tuple[float, float]] = {}  # requests left, and when
         self._used: dict[str, datetime] = {}
         self._loaded_at = 0.0
         self._stopped = threading.Event()
+        self._follower = threading.Thread(target=self._follow, name="key-follower", daemon=True)
+        self._loader = Aside("key-loader", 1, _LOAD_S)
 
     @property
     def required(self) -> bool:
-        """Whether a key is needed: as soon as there is one, even when it is revoked since."""
-        return bool(self._keys)
+        """Whether a key is needed: as soon as there is one, even when it is revoked since.
+
+        Keys that vanish, as with a backup that is older than they are, open nothing: only a start
+        without any does.
+        """
+        return self._required
 
     def start(self) -> None:
         """Load the keys, and follow the store from now on.
@@ -121,17 +130,29 @@ class Keyring:
             Where it cannot be read: nobody is let in unseen.
         """
         self.load()
-        threading.Thread(target=self._follow, name="key-follower", daemon=True).start()
+        self._follower.start()
 
     def stop(self) -> None:
-        """Follow no more, and write down what was used last."""
+        """Follow no more, once it is written down what was used last; a store that hangs may not.
+
+        Blocks, but not for long.
+        """
         self._stopped.set()
-        self._write_down()
+        self._loader.stop(wait_s=0.0)
+        if self._follower.is_alive():
+            self._follower.join(_LOAD_S)
 
     def load(self) -> None:
         """Read the keys."""
         self._loaded_at = time.monotonic()
-        self._keys = {key.id: key for key in self._store.keys()}  # noqa: SIM118 - no dict
+        keys = {key.id: key for key in self._store.keys()}  # noqa: SIM118 - no dict
+        if self._keys and not keys:
+            _log.warning(
+                "The keys are gone from the database: everybody is refused until one is created, "
+                "or the service is started again"
+            )
+        self._keys = keys
+        self._required = self._required or bool(keys)
 
     async def admit(self, authorization: Sequence[bytes], scope: Scope) -> ApiKey:
         """Let a request in, or not; says by which key.
@@ -170,9 +191,9 @@ class Keyring:
         if number not in self._keys and time.monotonic() - self._loaded_at > _RELOAD_S:
             # A key that was created a moment ago is as good as one of yesterday.
             try:
-                await asyncio.to_thread(self.load)
-            except StoreError as error:
-                _log.warning("The keys could not be read again: %s", error)
+                await self._loader.run(self.load)
+            except (StoreError, TimeoutError) as error:
+                _log.warning("The keys could not be read again: %s", error or "no answer")
         key = self._keys.get(number)
         # One answer for all three: nobody learns which ids there are.
         if key is None or not key.matches(secret) or key.revoked_at is not None:
@@ -198,10 +219,12 @@ class Keyring:
         self._allowances[key.id] = left - 1.0, now
 
     def _follow(self) -> None:
-        while not self._stopped.wait(self._poll_interval_s):
+        while not self._stopped.is_set():
+            stopped = self._stopped.wait(self._poll_interval_s)
             try:
                 self._write_down()
-                self.load()
+                if not stopped:
+                    self.load()
             except StoreError as error:
                 # Those known stay: a database that is away must not lock everybody out, or let in.
                 _log.warning("The keys could not be read again: %s", error)

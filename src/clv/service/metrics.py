@@ -22,6 +22,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from clv.bundle import Prediction
+from clv.service.metrics_files import reserve
 from clv.settings import metrics_folder
 
 __all__ = ["Metrics"]
@@ -48,6 +49,8 @@ class Metrics:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
+        if folder is not None:
+            reserve(folder, os.getpid())
         self._folder = folder
         self._registry = own = CollectorRegistry()
         self._requests = Counter(

@@ -5,7 +5,6 @@ import resource
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 
 import uvicorn
@@ -14,6 +13,7 @@ from uvicorn.supervisors import Multiprocess
 from clv.errors import ServeError
 from clv.service.access import is_loopback
 from clv.service.logs import configuration
+from clv.service.metrics_files import folder_for_metrics
 from clv.settings import Settings, tell_workers
 from clv.tracking import KeyStore, open_database, upgrade
 
@@ -30,15 +30,16 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     ------
     ServeError
         Where the address cannot be bound.
+        Also where there is no room for metrics.
     StoreError
         Where the tracking database cannot be opened.
     """
     # uvicorn drains at SIGTERM and then raises it again: asked to end and ended is a success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listening = _bind(settings.host, settings.port)
-    with listening, tempfile.TemporaryDirectory(prefix="clv-metrics-") as folder:
+    with listening, folder_for_metrics() as folder:
         host, port = listening.getsockname()[:2]
-        tell_workers(metrics=folder, host=host)
+        tell_workers(metrics=str(folder), host=host)
         _allow_connections(settings.max_connections)
         config = uvicorn.Config(
             "clv.service.app:create_app",

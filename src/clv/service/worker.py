@@ -49,7 +49,8 @@ class Worker:
     draining: bool = False
     judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
     _registry_calls: Aside = field(
-        default_factory=lambda: Aside(_REGISTRY_CALLS, _REGISTRY_S, _registry_hangs), init=False
+        default_factory=lambda: Aside("registry", _REGISTRY_CALLS, _REGISTRY_S, _registry_hangs),
+        init=False,
     )
     _check: asyncio.Task[None] | None = field(default=None, init=False)
     _checked_at: float = field(default=float("-inf"), init=False)

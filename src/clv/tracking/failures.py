@@ -8,10 +8,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from clv.errors import StoreError
 from clv.sql import READABLE, shown
 
-__all__ = ["LOCK_TIMEOUT_S", "explain"]
+__all__ = ["LOCK_TIMEOUT_S", "PATIENCE_S", "explain", "hangs"]
 
 #: Seconds that a statement waits for a lock that another process holds.
 LOCK_TIMEOUT_S = 5
+#: Seconds until a database that neither answers nor fails is given up, as one whose machine stands
+#: still. Longer than a lock is waited for.
+PATIENCE_S = 10.0
 
 _ADVICE = {
     "full": "The disk of the tracking database {database} is full. Free some space and try again.",
@@ -47,6 +50,10 @@ _ADVICE = {
         "The disk of the tracking database {database} failed: {detail}. Check the disk and the "
         "file system."
     ),
+    "hangs": (
+        "The tracking database {database} neither answers nor fails. Look at its machine, disk and "
+        "network; the service goes on by itself when it does."
+    ),
     "refused": "The tracking database {database} refused: {detail}.",
 }
 
@@ -75,6 +82,11 @@ _POSTGRESQL = {
     "57": "away",
     "08": "away",
 }
+
+
+def hangs(url: URL) -> StoreError:
+    """The error for a database that was given up."""
+    return StoreError(_ADVICE["hangs"].format(database=shown(url)))
 
 
 def explain(error: BaseException, url: URL) -> StoreError:

@@ -1,17 +1,17 @@
 """What is asked of the tracked requests to show them: the latest, those of one, how many when."""
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, Text, func, select, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
 
+from clv.aside import Aside
 from clv.errors import StoreError
-from clv.tracking.failures import explain
+from clv.tracking.failures import PATIENCE_S, explain, hangs
 from clv.tracking.tables import requests
 
 __all__ = ["LATEST", "Asked", "Bucket", "Recent", "RequestQueries"]
@@ -85,7 +85,7 @@ class RequestQueries:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="tracking-pages")
+        self._reader = Aside("tracking-pages", 1, PATIENCE_S, partial(hangs, engine.url))
         self._closed = False
 
     async def recent(self, now: datetime) -> Recent:
@@ -100,9 +100,9 @@ class RequestQueries:
         return await self._read(lambda connection: _latest(connection, limit, this))
 
     def close(self) -> None:
-        """Answer no more; what is being read is read to its end."""
+        """Answer no more; what is being read is read to its end, unless the database hangs."""
         self._closed = True
-        self._reader.shutdown()
+        self._reader.stop(PATIENCE_S)
 
     async def _read(self, query: Callable[[Connection], _Found]) -> _Found:
         if self._closed:
@@ -113,7 +113,7 @@ class RequestQueries:
                 return query(connection)
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, read)
+            return await self._reader.run(read)
         except SQLAlchemyError as error:
             raise explain(error, self._engine.url) from error
 

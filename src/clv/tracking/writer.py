@@ -8,19 +8,19 @@ way goes into the next one. A lone caller waits for one commit, a thousand calle
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from clv.aside import Aside
 from clv.errors import QueueFullError, StoreError
 from clv.tracking.database import open_database
-from clv.tracking.failures import explain
+from clv.tracking.failures import PATIENCE_S, explain, hangs
 from clv.tracking.log import TrackedRequest
 from clv.tracking.migrate import upgrade
 from clv.tracking.tables import requests
@@ -91,9 +91,19 @@ class DatabaseRequestLog:
         than the queue is better served by trying again.
     observe : callable, optional
         Called in the event loop after each transaction.
+    patience_s : float, optional
+        Seconds until a database that neither stores nor fails is given up: all who wait get a
+        `StoreError`, and so does everybody else at once until it answers.
     """
 
-    def __init__(self, engine: Engine, queue_rows: int, observe: Observe = _ignore) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        queue_rows: int,
+        observe: Observe = _ignore,
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._engine = engine
         # A single statement is a transaction by itself; on SQLite that spares two handovers of
         # Python's global lock, see `_carry_out`. psycopg cannot change its mind in a transaction.
@@ -109,9 +119,11 @@ class DatabaseRequestLog:
         self._pending_rows = 0
         self._draining: asyncio.Task[None] | None = None
         self._closed = False
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="tracking-writer")
+        self._hangs = False
+        self._patience_s = patience_s
+        self._writer = Aside("tracking-writer", 1)
         # Reads have their own threads: a slow transaction does not hold up a count.
-        self._readers = ThreadPoolExecutor(2, thread_name_prefix="tracking-reader")
+        self._readers = Aside("tracking-reader", 2, patience_s, partial(hangs, engine.url))
 
     @property
     def waiting_rows(self) -> int:
@@ -141,9 +153,8 @@ class DatabaseRequestLog:
         self._refuse_when_closed()
         if not -(2**63) <= passenger_id < 2**63:
             return 0
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._readers, self._count, passenger_id)
+            return await self._readers.run(self._count, passenger_id)
         except SQLAlchemyError as error:
             raise explain(error, self._engine.url) from error
 
@@ -167,16 +178,23 @@ class DatabaseRequestLog:
         await self._accept((), _write_and_take_back)
 
     async def close(self) -> None:
-        """Refuse further calls, store what was accepted, close the connections. Repeatable."""
+        """Refuse further calls, store what was accepted, close the connections. Repeatable.
+
+        A database that hangs is not waited for: whose rows it had was told that already.
+        """
         self._closed = True
-        if self._draining is not None:
+        if self._draining is not None and not self._hangs:
             # Not awaited itself: a cancelled `close` would cancel it and lose accepted rows.
-            await asyncio.wait([self._draining])
+            await asyncio.wait([self._draining], timeout=2 * self._patience_s)
         await asyncio.to_thread(self._release)
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise StoreError("The request log is closed. Start the service again to use it.")
+
+    def _refuse_while_it_hangs(self) -> None:
+        if self._hangs:
+            raise hangs(self._engine.url)
 
     def _refuse_beyond_queue(self, rows: int) -> None:
         if rows > self._queue_rows:
@@ -195,6 +213,7 @@ class DatabaseRequestLog:
         rows: Sequence[TrackedRequest],
         alone: Callable[[Connection], int] | None = None,
     ) -> asyncio.Future[int]:
+        self._refuse_while_it_hangs()
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Job(rows, alone, done))
         self._pending_rows += len(rows)
@@ -204,15 +223,27 @@ class DatabaseRequestLog:
 
     async def _drain(self) -> None:
         """Carry out what waits, transaction by transaction, until nothing does."""
-        loop = asyncio.get_running_loop()
         while self._waiting:
             jobs = self._take()
-            work = loop.run_in_executor(self._writer, self._carry_out, jobs)
-            await asyncio.wait([work])
+            work = self._writer.start(self._carry_out, jobs)
+            await asyncio.wait([work], timeout=self._patience_s)
+            if not work.done():
+                await self._give_up(jobs, work)
             rows = sum([len(job.rows) for job in jobs])
             self._pending_rows -= rows
             self._answer(jobs, work)
             self._observe(rows, work.exception() is None)
+
+    async def _give_up(self, jobs: list[_Job], work: asyncio.Future[int]) -> None:
+        """Tell all who wait, and store nothing more until this transaction has ended somehow."""
+        self._hangs = True
+        for job in (*jobs, *self._waiting):
+            if not job.done.done():
+                job.done.set_exception(hangs(self._engine.url))
+        self._pending_rows -= sum([len(job.rows) for job in self._waiting])
+        self._waiting.clear()
+        await asyncio.wait([work])
+        self._hangs = False
 
     def _take(self) -> list[_Job]:
         """One job of its own, or all that is to be stored before the next such."""
@@ -225,7 +256,7 @@ class DatabaseRequestLog:
     def _answer(self, jobs: list[_Job], work: asyncio.Future[int]) -> None:
         failure = work.exception()
         for job in jobs:
-            if job.done.done():  # its caller was cancelled
+            if job.done.done():  # its caller was cancelled, or told that the database hangs
                 continue
             if failure is None:
                 job.done.set_result(work.result())
@@ -249,6 +280,8 @@ class DatabaseRequestLog:
                 some = stored[first : first + _ROWS_A_STATEMENT]
                 statement = _insert_of(len(some), self._placeholder)
                 connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
+            if self._hangs:  # whoever waits for these was told that they are not stored
+                raise hangs(self._engine.url)
             return len(rows)
 
     def _as_stored(self, rows: list[TrackedRequest]) -> Sequence[tuple[Any, ...]]:
@@ -263,8 +296,9 @@ class DatabaseRequestLog:
             return connection.execute(query).scalar_one()
 
     def _release(self) -> None:
-        self._writer.shutdown()
-        self._readers.shutdown()
+        wait_s = 0.0 if self._hangs else self._patience_s
+        self._writer.stop(wait_s)
+        self._readers.stop(wait_s)
         self._engine.dispose()
 
 
