@@ -206,6 +206,19 @@ def test_the_page_gets_its_verdict_as_html_and_the_chosen_as_csv(client: httpx.C
     many = upload(client, content, "/campaign/chosen", customers=301)
     assert many.status_code == 422
     assert "expected 0 to 300" in many.json()["detail"]
+    for wrong in ({"customers": "all"}, {"customers": -1}, {"cap": "1,5"}, {"cap": "inf"}):
+        refused = upload(client, content, "/campaign/chosen", **wrong)
+        assert refused.status_code == 422
+        ((name, _),) = wrong.items()
+        assert refused.json()["errors"][0]["field"] == f"query.{name}"
+
+
+@pytest.mark.parametrize("value", ["inf", "99999-01-01", "1e400", "NaN", "5877642-06-25"])
+def test_a_number_that_is_none_is_told_with_its_row(client: httpx.Client, value: str) -> None:
+    for rows in (f"1,3,2,{value}\n", f"1,3,2,41.5\n2,3,2,{value}\n"):
+        refused = upload(client, HEADER + rows)
+        assert refused.status_code == 422
+        assert "monetary_7" in refused.json()["detail"]
 
 
 def test_what_stands_in_a_list_is_text_on_the_page(client: httpx.Client) -> None:

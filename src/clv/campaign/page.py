@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from clv.campaign.figures import pictures_of
-from clv.campaign.verdict import Estimate, Evaluation
+from clv.campaign.verdict import Estimate, Evaluation, probability_in_words
 from clv.data.customers import Customers
 from clv.evaluation.page import render_page, save_page
 from clv.evaluation.style import Picture
@@ -64,7 +64,7 @@ def _values(
         "money": money,
         "between": partial(_between, money),
         "share": _share,
-        "probability": _probability,
+        "probability": probability_in_words,
     }
 
 
@@ -100,13 +100,6 @@ def _between(money: Callable[..., Markup], estimate: Estimate, digits: int = 2) 
 
 def _share(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}%}"
-
-
-def _probability(value: float) -> str:
-    """A probability, which is never all or nothing."""
-    if value > 0.9995:
-        return "over 99.9%"
-    return "under 0.1%" if value < 0.0005 else f"{value:.1%}"
 
 
 def _placeholder(picture: Picture) -> Markup:

@@ -14,7 +14,15 @@ from clv.campaign.offer import Campaign
 from clv.campaign.segment import Segment
 from clv.schema import Floats
 
-__all__ = ["Comparison", "Estimate", "Evaluation", "Share", "Verdict", "evaluate"]
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "Evaluation",
+    "Share",
+    "Verdict",
+    "evaluate",
+    "probability_in_words",
+]
 
 Verdict = Literal["worth it", "not worth it", "not enough evidence"]
 
@@ -180,6 +188,13 @@ def evaluate(predictions: Predictions, predictor: Predictor, campaign: Campaign)
         out_of_support=int((~predictions.in_support).sum()),
         warnings=tuple(_warnings(segment, campaign, best)),
     )
+
+
+def probability_in_words(value: float) -> str:
+    """A probability in percent, which is never all or nothing."""
+    if value > 0.9995:
+        return "over 99.9%"
+    return "under 0.1%" if value < 0.0005 else f"{value:.1%}"
 
 
 def _verdict(increment: Estimate, needed: float) -> Verdict:

@@ -83,17 +83,16 @@ def segment(
     from clv.campaign.page import write_page
     from clv.campaign.segment import Segment
     from clv.campaign.verdict import evaluate
-    from clv.data.customers import read_customers
+    from clv.data.customers import id_names, read_customers
     from clv.data.sources import open_source
     from clv.scoring import write_table
 
     settings = load_settings()
     campaign = Campaign(margin, cost, assumed_lift, level, power, detect_lift)
     predictor = predictor_of(settings, model_version)
-    with open_source(source, table_name) as opened:
-        customers = read_customers(
-            opened, predictor.window, renamed=_renamed(column or []), on_invalid=on_invalid
-        )
+    renamed = _renamed(column or [])
+    with open_source(source, table_name, ids=id_names(renamed)) as opened:
+        customers = read_customers(opened, predictor.window, renamed=renamed, on_invalid=on_invalid)
     predictions = predictor.predict(customers.activity, level=level)
     found = evaluate(predictions, predictor, campaign)
     for finding in customers.findings:
@@ -175,6 +174,8 @@ def _renamed(columns: Iterable[str]) -> dict[str, str]:
 
 
 def _show(found: "Evaluation", currency: str) -> None:
+    from clv.campaign.verdict import probability_in_words
+
     unit = f" {currency}" if currency else ""
 
     def money(estimate: "Estimate", form: str = ",.2f") -> tuple[str, str]:
@@ -192,7 +193,7 @@ def _show(found: "Evaluation", currency: str) -> None:
             ("increment a head", *money(found.expected_increment)),
             ("increment in total", *money(found.total_increment, ",.0f")),
             ("profit", *money(found.expected_profit, ",.0f")),
-            ("worth it with probability", f"{found.probability_worth_it:.1%}", ""),
+            ("worth it with probability", probability_in_words(found.probability_worth_it), ""),
             (
                 "break-even cost a head",
                 f"{found.break_even_cost:,.2f}{unit}",

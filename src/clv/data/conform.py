@@ -291,7 +291,7 @@ def _to_float(array: pa.Array) -> tuple[Floats, Mask]:
             try:
                 # float() alone would read '1_0' as 10.
                 values[row] = float("" if "_" in str(value) else value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 unreadable[row] = True
         return values, unreadable
 
@@ -317,5 +317,13 @@ def _problem(code: str, column: str, says: str, rows: Mask, array: pa.Array) -> 
     mask = np.asarray(rows, dtype=bool)
     values = np.empty(len(mask), dtype=object)
     for row in np.flatnonzero(mask)[:10]:  # examples, not a list of all
-        values[row] = array[int(row)].as_py()
+        values[row] = _value(array[int(row)])
     return Problem(code, column, says, mask, values)
+
+
+def _value(scalar: pa.Scalar) -> object:
+    """As Python has it, or as text: DuckDB's dates go far beyond the year 9999, to infinity."""
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return str(scalar.cast(pa.string()))

@@ -11,9 +11,9 @@ from clv.data.conform import conform, find_columns
 from clv.data.findings import Finding, Tally, by_severity, without_duplicates
 from clv.data.sources import Source
 from clv.errors import DataError
-from clv.schema import Activity, Floats, Window
+from clv.schema import ID_NAMES, Activity, Floats, Window
 
-__all__ = ["Customers", "OnInvalid", "read_customers"]
+__all__ = ["Customers", "OnInvalid", "id_names", "read_customers"]
 
 OnInvalid = Literal["stop", "skip"]
 
@@ -39,6 +39,11 @@ class Customers:
 
     def __len__(self) -> int:
         return len(self.activity)
+
+
+def id_names(renamed: Mapping[str, str]) -> tuple[str, ...]:
+    """What the column of ids of a list may be called, for `open_source`."""
+    return tuple(renamed[name] for name in ID_NAMES if name in renamed) or ID_NAMES
 
 
 def read_customers(

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from clv.bundle import Predictor
 from clv.campaign.offer import Campaign
 from clv.campaign.segment import Segment
 from clv.campaign.verdict import Evaluation, evaluate
-from clv.data.customers import Customers, read_customers
+from clv.data.customers import Customers, id_names, read_customers
 from clv.data.findings import without_duplicates
 from clv.data.sources import open_source
 from clv.errors import DataError
@@ -28,10 +28,14 @@ from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
 from clv.service.worker import worker_of
 
-__all__ = ["Judged", "judge", "judge_upload"]
+__all__ = ["Judged", "from_query", "judge", "judge_upload"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 # What an upload is called in messages; its own name is the client's business.
 _NAME = "list.csv"
+# For one list at a time, beside a service that predicts.
+_MEMORY = "1GB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,12 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     query : sequence of pairs of str
         The terms of the campaign; `column` says, as often as needed, what a column is called.
     """
-    terms = _terms([pair for pair in query if pair[0] != "column"])
+    terms = from_query(UploadIn, [pair for pair in query if pair[0] != "column"])
     renamed = _renamed([value for name, value in query if name == "column"])
     async with _kept(request) as path:
 
         def read(predictor: Predictor) -> Customers:
-            with open_source(path) as source:
+            with open_source(path, ids=id_names(renamed), memory_limit=_MEMORY) as source:
                 return read_customers(
                     source, predictor.window, renamed=renamed, on_invalid=terms.on_invalid
                 )
@@ -93,9 +97,16 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
             raise _unusable(str(error).replace(f"{path.parent}/", "")) from None
 
 
-def _terms(query: Sequence[tuple[str, str]]) -> UploadIn:
+def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
+    """What the terms of a query say.
+
+    Raises
+    ------
+    RequestValidationError
+        Where they cannot be read.
+    """
     try:
-        return UploadIn.model_validate_strings(dict(query))
+        return model.model_validate_strings(dict(query))
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
         raise RequestValidationError(

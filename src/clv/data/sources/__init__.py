@@ -8,7 +8,7 @@ CSV, Parquet and DuckDB files go through DuckDB; SQLite and everything else that
 through SQLAlchemy. Sources are opened read-only and never changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from clv.data.sources.databases import database_source, read_only
 from clv.data.sources.files import file_source
 from clv.data.sources.source import BATCH_ROWS, KINDS, Source, nearest, unreadable
 from clv.errors import DataError
-from clv.schema import DEFAULT_TABLE
+from clv.schema import DEFAULT_TABLE, ID_NAMES
 from clv.sql import database_url, shown
 
 __all__ = ["BATCH_ROWS", "Source", "nearest", "open_source"]
@@ -25,7 +25,13 @@ _SQLITE_FILES = (".sqlite", ".sqlite3", ".db")
 
 
 @contextmanager
-def open_source(location: str | Path, table: str = DEFAULT_TABLE) -> Iterator[Source]:
+def open_source(
+    location: str | Path,
+    table: str = DEFAULT_TABLE,
+    *,
+    ids: Sequence[str] = ID_NAMES,
+    memory_limit: str | None = None,
+) -> Iterator[Source]:
     """Open a SOURCE for reading.
 
     Parameters
@@ -34,6 +40,10 @@ def open_source(location: str | Path, table: str = DEFAULT_TABLE) -> Iterator[So
         A `.csv`, `.parquet`, `.sqlite` or `.duckdb` file, or a SQLAlchemy URL.
     table : str
         The table to read, where the source holds tables; `schema.table` is understood.
+    ids : sequence of str
+        What a column of ids may be called: the first that is there is read as it is written.
+    memory_limit : str, optional
+        What DuckDB may use to read a file, as in '1GB'; by default most of what there is.
 
     Raises
     ------
@@ -53,7 +63,7 @@ def open_source(location: str | Path, table: str = DEFAULT_TABLE) -> Iterator[So
         with database_source(read_only(path, name), table, name, path) as source:
             yield source
     else:
-        with file_source(path, table) as source:
+        with file_source(path, table, ids, memory_limit) as source:
             yield source
 
 

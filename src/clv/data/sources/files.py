@@ -3,10 +3,12 @@
 import csv
 import glob
 import gzip
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +22,6 @@ from clv.data.sources.source import (
     unreadable,
 )
 from clv.errors import DataError
-from clv.schema import ID_NAMES
 
 __all__ = ["file_source"]
 
@@ -30,6 +31,9 @@ __all__ = ["file_source"]
 _CSV = "sample_size=-1, header=true, skip=0, comment=''"
 _DECIMAL_COMMA = ", decimal_separator=','"
 _DELIMITERS = ",;\t|"
+# What DuckDB needs to find out how a table is written grows with the square of its columns.
+_MOST_COLUMNS = 1_000
+_MOST_HEADER_BYTES = 2**20
 # How other files begin that were given the name of a text table.
 _NO_TEXT = {
     b"PK": "it is an Excel workbook or another archive; save the sheet as 'CSV UTF-8'",
@@ -71,10 +75,16 @@ class _DuckDBSource:
 
 
 @contextmanager
-def file_source(path: Path, table: str) -> Iterator[Source]:
+def file_source(
+    path: Path, table: str, ids: Sequence[str], memory_limit: str | None
+) -> Iterator[Source]:
     """Open a file; its suffix says what it is, and `table` is for those that hold several."""
     suffix = path.name.lower()
+    if suffix.endswith(TEXT_FILES):
+        _require_header(path)
     with duckdb.connect(":memory:") as connection:
+        if memory_limit:
+            connection.execute(f"SET memory_limit = {_literal(memory_limit)}")
         # Escaped, because DuckDB would take 'a[1].csv' for a pattern, and read a1.csv.
         parameters = [glob.escape(str(path))]
         if suffix.endswith(TEXT_FILES):
@@ -96,17 +106,44 @@ def file_source(path: Path, table: str) -> Iterator[Source]:
             raise unreadable(str(path), _fault_of_text(path) or "it has one column only")
         if suffix.endswith(TEXT_FILES):
             options = _CSV
-            if _has_decimal_commas(connection, path, described):
+            id_name = next((name for name in ids if name in columns), None)
+            if _has_decimal_commas(connection, path, described, id_name):
                 options += _DECIMAL_COMMA
-            relation = _with_ids_as_written(connection, path, columns, options)
+            relation = _with_ids_as_written(connection, path, id_name, options)
         yield _DuckDBSource(str(path), path, columns, connection, relation, parameters)
 
 
+def _require_header(path: Path) -> None:
+    """Refuse what no table of customers begins with, before it costs anything to read."""
+    try:
+        with _opened(path) as file:
+            header = file.readline(_MOST_HEADER_BYTES)
+    except (OSError, EOFError):  # DuckDB says what is wrong
+        return
+    cells = 1 + max(header.count(delimiter.encode()) for delimiter in _DELIMITERS)
+    if cells > _MOST_COLUMNS:
+        raise unreadable(
+            str(path), f"its first line has {cells:,} cells; at most {_MOST_COLUMNS:,} are read"
+        )
+    if len(header) == _MOST_HEADER_BYTES and not header.endswith(b"\n"):
+        raise unreadable(
+            str(path), f"its first line is longer than {_MOST_HEADER_BYTES:,} bytes: no header"
+        )
+
+
+def _opened(path: Path) -> BinaryIO:
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
+    return cast("BinaryIO", opened(path, "rb"))
+
+
 def _has_decimal_commas(
-    connection: duckdb.DuckDBPyConnection, path: Path, described: Sequence[tuple[str, ...]]
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    described: Sequence[tuple[str, ...]],
+    id_name: str | None,
 ) -> bool:
     """Whether a column that was taken for text holds numbers as 8,50, and nothing else."""
-    texts = [row[0] for row in described if row[1] == "VARCHAR" and row[0] not in ID_NAMES]
+    texts = [row[0] for row in described if row[1] == "VARCHAR" and row[0] != id_name]
     if not texts:
         return False
     numbers = " OR ".join(
@@ -123,11 +160,10 @@ def _has_decimal_commas(
 
 
 def _with_ids_as_written(
-    connection: duckdb.DuckDBPyConnection, path: Path, columns: list[str], options: str
+    connection: duckdb.DuckDBPyConnection, path: Path, name: str | None, options: str
 ) -> str:
     """Read ids as text, unless all are plain integers: 1.10 is not 1.1, and 007 is not 7."""
     relation = f"read_csv(?, {options})"
-    name = next((name for name in ID_NAMES if name in columns), None)
     if name is None:
         return relation
     as_text = f"read_csv(?, {options}, types={{{_literal(name)}: 'VARCHAR'}})"
@@ -146,17 +182,19 @@ def _with_ids_as_written(
 
 def _fault_of_text(path: Path) -> str:
     """Where a text table stops being one, which DuckDB does not say; '' where none is found."""
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
-        with opened(path, "rb") as file:
+        with _opened(path) as file:
             start = file.read(4)
         for begins, fault in _NO_TEXT.items():
             if start.startswith(begins):
                 return fault
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            lines = csv.reader(file, delimiter=max(_DELIMITERS, key=header.count))
+        with (
+            _opened(path) as file,
+            io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+        ):
+            header = text.readline()
+            text.seek(0)
+            lines = csv.reader(text, delimiter=max(_DELIMITERS, key=header.count))
             expected = len(next(lines))
             for cells in lines:
                 if cells and len(cells) != expected:

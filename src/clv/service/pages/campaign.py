@@ -11,8 +11,9 @@ from fastapi.responses import HTMLResponse, Response
 from clv.campaign.chosen import chosen
 from clv.campaign.page import verdict_part
 from clv.errors import DataError
-from clv.service.judging import Judged, judge_upload
+from clv.service.judging import Judged, from_query, judge_upload
 from clv.service.problems import RefusedError
+from clv.service.schemas import ChosenIn
 from clv.service.worker import worker_of
 
 __all__ = ["chosen_passengers", "verdict"]
@@ -33,9 +34,10 @@ async def chosen_passengers(request: Request) -> Response:
     The list is sent again: the service keeps none, so that any worker can answer.
     """
     query = request.query_params.multi_items()
-    own = {name: value for name, value in query if name in ("customers", "cap")}
+    own = ChosenIn.model_fields
+    wanted = from_query(ChosenIn, [pair for pair in query if pair[0] in own])
     judged = await judge_upload(request, [pair for pair in query if pair[0] not in own])
-    content = await asyncio.to_thread(_csv, judged, own)
+    content = await asyncio.to_thread(_csv, judged, wanted)
     return Response(
         content,
         media_type="text/csv",
@@ -43,15 +45,14 @@ async def chosen_passengers(request: Request) -> Response:
     )
 
 
-def _csv(judged: Judged, own: dict[str, str]) -> bytes:
+def _csv(judged: Judged, wanted: ChosenIn) -> bytes:
     evaluation = judged.evaluation
+    customers = evaluation.best.customers if wanted.customers is None else wanted.customers
     try:
-        customers = int(own.get("customers", evaluation.best.customers))
-        cap = float(own["cap"]) if "cap" in own else None
         table = chosen(
-            judged.customers.ids, judged.segment, evaluation.campaign, customers, cap=cap
+            judged.customers.ids, judged.segment, evaluation.campaign, customers, cap=wanted.cap
         )
-    except (DataError, ValueError) as error:
+    except DataError as error:
         raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     sink = pa.BufferOutputStream()
     pyarrow.csv.write_csv(table, sink)

@@ -30,7 +30,7 @@ from clv.service.schemas.predictions import (
     tracked,
 )
 from clv.service.schemas.problem import FieldError, Problem
-from clv.service.schemas.segments import SegmentIn, SegmentOut, UploadIn
+from clv.service.schemas.segments import ChosenIn, SegmentIn, SegmentOut, UploadIn
 
 __all__ = [
     "WINDOW",
@@ -41,6 +41,7 @@ __all__ = [
     "AskedRecency",
     "BatchIn",
     "BatchOut",
+    "ChosenIn",
     "ExplainOut",
     "FieldError",
     "IntervalOut",

@@ -11,7 +11,7 @@ from clv.campaign.verdict import Evaluation
 from clv.data.findings import Finding
 from clv.service.schemas.predictions import PassengerIn
 
-__all__ = ["CampaignIn", "SegmentIn", "SegmentOut", "UploadIn"]
+__all__ = ["CampaignIn", "ChosenIn", "SegmentIn", "SegmentOut", "UploadIn"]
 
 # "0.25" and true are no numbers, though pydantic would take them for some.
 _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -79,6 +79,21 @@ class UploadIn(CampaignIn):
     on_invalid: Literal["stop", "skip"] = Field(
         default="stop",
         description="a row that cannot be used: an error, or left out and counted in `findings`",
+    )
+
+
+class ChosenIn(BaseModel):
+    """Which of an uploaded list are wanted, and for how much each at most."""
+
+    customers: int | None = Field(
+        default=None, ge=0, le=10**9, description="how many of the best; by default the best depth"
+    )
+    cap: float | None = Field(
+        default=None,
+        gt=0,
+        le=MAX_COST,
+        allow_inf_nan=False,
+        description="the highest value to bid for one; by default where 99% of the list lie below",
     )
 
 
