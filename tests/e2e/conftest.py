@@ -1,5 +1,60 @@
 """What the tests of whole processes and pages share."""
 
-from support.browser import browser
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from clv.registry import open_registry
+from clv.settings import Settings
+from clv.training import TrainingResult, release
+from conftest import NOW
+from support.browser import DESKTOP, Open, Scheme, Visit, browse, browser
+from support.server import Server, serving
 
 __all__ = ["browser"]
+
+UPLOAD_BYTES = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def home(
+    trained_home: Path, result: TrainingResult, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Two versions, of which the second is champion."""
+    home = tmp_path_factory.mktemp("pages") / "home"
+    shutil.copytree(trained_home, home)
+    release(result, open_registry(Settings(home=home)), home, now=NOW, promote=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[Server]:
+    variables = {"CLV_CURRENCY": "EUR", "CLV_MAX_UPLOAD_BYTES": str(UPLOAD_BYTES)}
+    with serving(home, environment=variables) as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Open]:
+    """`visit(path, ...)`; when the test is over, nothing may have been complained of."""
+    opened: list[Visit] = []
+
+    def go(
+        path: str, *, width: int = DESKTOP, scheme: Scheme = "light", of: Server = server
+    ) -> Visit:
+        seen = browse(browser, of.url + path, width=width, scheme=scheme)
+        opened.append(seen)
+        return seen
+
+    yield go
+    for seen in opened:
+        # A browser writes each refusal into its console, also one that the page shows and expects.
+        complaints = [one for one in seen.complaints if "status of 4" not in one]
+        seen.page.context.close()
+        assert complaints == []
+        own = [url for url in seen.requests if not url.startswith(("data:", "blob:"))]
+        here = {url.split("/")[2] for url in own}
+        assert all(host.startswith("127.0.0.1:") for host in here), here

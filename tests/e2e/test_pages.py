@@ -1,50 +1,19 @@
 """The pages in a real browser, at a desk and on a phone, by day and by night."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from clv.clock import utc_now
-from clv.registry import open_registry
-from clv.settings import Settings
 from clv.tracking import KeyStore, open_database
-from clv.training import TrainingResult, release
-from conftest import NOW
-from support.browser import Visit, browse
+from support.browser import ACCESSIBLE, DESKTOP, PHONE, Open, Scheme, shot
 from support.server import Server, serving
 from support.waiting import until
 
 PAGES = {"predict": "/", "campaign": "/campaign", "model": "/model", "activity": "/activity"}
-DESKTOP, PHONE = 1200, 360
-ACCESSIBLE = (Path(__file__).parent.parent / "support" / "accessible.js").read_text()
-#: Where pictures of the pages are left for people to look at; nowhere unless set.
-SHOTS = os.environ.get("CLV_SHOTS")
-
-Open = Callable[..., Visit]
-Scheme = Literal["light", "dark"]
-
-
-@pytest.fixture(scope="module")
-def home(
-    trained_home: Path, result: TrainingResult, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Two versions, of which the second is champion."""
-    home = tmp_path_factory.mktemp("pages") / "home"
-    shutil.copytree(trained_home, home)
-    release(result, open_registry(Settings(home=home)), home, now=NOW, promote=True)
-    return home
-
-
-@pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[Server]:
-    with serving(home, environment={"CLV_CURRENCY": "EUR"}) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -64,37 +33,10 @@ def asked(server: Server) -> None:
         client.post("/api/predict/batch", json={"passengers": passengers}).raise_for_status()
 
 
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Open]:
-    """`visit(path, ...)`; when the test is over, nothing may have been complained of."""
-    opened: list[Visit] = []
-
-    def go(
-        path: str, *, width: int = DESKTOP, scheme: Scheme = "light", of: Server = server
-    ) -> Visit:
-        seen = browse(browser, of.url + path, width=width, scheme=scheme)
-        opened.append(seen)
-        return seen
-
-    yield go
-    for seen in opened:
-        # A browser writes each refusal into its console, also one that the page shows and expects.
-        complaints = [one for one in seen.complaints if "status of 4" not in one]
-        seen.page.context.close()
-        assert complaints == []
-        here = {url.split("/")[2] for url in seen.requests if not url.startswith("data:")}
-        assert all(host.startswith("127.0.0.1:") for host in here), here
-
-
 def predict(page: Page, *values: str) -> None:
     for name, value in zip(("recency_7", "frequency_7", "monetary_7"), values, strict=True):
         page.fill(f"#{name}", value)
     page.press("#monetary_7", "Enter")
-
-
-def shot(seen: Visit, name: str) -> None:
-    if SHOTS:
-        seen.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
 
 def settled(name: str, page: Page) -> None:

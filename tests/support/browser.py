@@ -1,8 +1,9 @@
 """The machine's own Chromium, offline: what a page draws, asks for and complains of."""
 
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,25 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-__all__ = ["Visit", "browse", "browser", "visit"]
+__all__ = [
+    "ACCESSIBLE",
+    "DESKTOP",
+    "PHONE",
+    "Open",
+    "Scheme",
+    "Visit",
+    "browse",
+    "browser",
+    "shot",
+    "visit",
+]
+
+DESKTOP, PHONE = 1200, 360
+#: Run in a page, it lists what somebody who cannot see, or sees little, would stumble over.
+ACCESSIBLE = (Path(__file__).parent / "accessible.js").read_text()
+Scheme = Literal["light", "dark"]
+# Where pictures of the pages are left for people to look at; nowhere unless set.
+_SHOTS = os.environ.get("CLV_SHOTS")
 
 _FLAGS = [
     "--headless",
@@ -101,6 +120,15 @@ class Visit:
         return (high + 0.05) / (low + 0.05)
 
 
+Open = Callable[..., Visit]
+
+
+def shot(seen: Visit, name: str) -> None:
+    """Leave a picture for people to look at, where CLV_SHOTS says."""
+    if _SHOTS:
+        seen.page.screenshot(path=f"{_SHOTS}/{name}.png", full_page=True)
+
+
 def _luminance(colour: str) -> float:
     """Relative luminance of `rgb(...)`, as WCAG 2.2 defines it."""
     parts = (int(value) / 255 for value in re.findall(r"\d+", colour)[:3])
@@ -110,9 +138,7 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def visit(
-    browser: Browser, file: Path, *, width: int, scheme: Literal["light", "dark"] = "light"
-) -> Visit:
+def visit(browser: Browser, file: Path, *, width: int, scheme: Scheme = "light") -> Visit:
     """Open a file without network in a window of that width."""
     seen = _open(browser, width, scheme, offline=True)
     seen.page.goto(file.as_uri(), wait_until="load")
@@ -120,9 +146,7 @@ def visit(
     return seen
 
 
-def browse(
-    browser: Browser, url: str, *, width: int, scheme: Literal["light", "dark"] = "light"
-) -> Visit:
+def browse(browser: Browser, url: str, *, width: int, scheme: Scheme = "light") -> Visit:
     """Open an address of a local server; what breaks the policy of a page is complained of, too."""
     seen = _open(browser, width, scheme, offline=False)
     seen.page.add_init_script(
@@ -134,9 +158,7 @@ def browse(
     return seen
 
 
-def _open(
-    browser: Browser, width: int, scheme: Literal["light", "dark"], *, offline: bool
-) -> Visit:
+def _open(browser: Browser, width: int, scheme: Scheme, *, offline: bool) -> Visit:
     context = browser.new_context(
         viewport={"width": width, "height": 900}, offline=offline, color_scheme=scheme
     )

@@ -150,6 +150,7 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
     there = [
         (kind, colour) for kind, colour in zip(found.quadrants, _KINDS, strict=True) if kind.amount
     ]
+    rightmost = max((kind.p_return for kind, _ in there), default=1.0)
     largest = max((kind.share_of_value for kind, _ in there), default=1.0) or 1.0
     plot = go.Figure(
         [
@@ -157,7 +158,9 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
                 x=[kind.p_return],
                 y=[kind.amount],
                 name=kind.name,
-                mode="markers",
+                text=[kind.name],
+                mode="markers+text",
+                textposition="middle left" if kind.p_return > 0.5 * rightmost else "middle right",
                 marker={
                     "color": colour,
                     "opacity": 0.75,
@@ -181,6 +184,6 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
             f"mean increment of a return, {unit}",
             xaxis={"tickformat": ".0%", "rangemode": "tozero"},
             yaxis={"rangemode": "tozero"},
-            legend={"itemsizing": "constant"},
+            showlegend=False,
         ),
     )

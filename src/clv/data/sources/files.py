@@ -120,6 +120,11 @@ def _require_header(path: Path) -> None:
             header = file.readline(_MOST_HEADER_BYTES)
     except (OSError, EOFError):  # DuckDB says what is wrong
         return
+    for begins, fault in _NO_TEXT.items():
+        if header.startswith(begins):
+            raise unreadable(str(path), fault)
+    if b"\0" in header:
+        raise unreadable(str(path), "it is no text; save the list as 'CSV UTF-8'")
     cells = 1 + max(header.count(delimiter.encode()) for delimiter in _DELIMITERS)
     if cells > _MOST_COLUMNS:
         raise unreadable(
@@ -183,11 +188,6 @@ def _with_ids_as_written(
 def _fault_of_text(path: Path) -> str:
     """Where a text table stops being one, which DuckDB does not say; '' where none is found."""
     try:
-        with _opened(path) as file:
-            start = file.read(4)
-        for begins, fault in _NO_TEXT.items():
-            if start.startswith(begins):
-                return fault
         with (
             _opened(path) as file,
             io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,

@@ -37,8 +37,14 @@ async def predict(request: Request) -> Response:
 @router.get("/campaign")
 async def campaign(request: Request) -> Response:
     """A segment, and whether a campaign is worth it."""
-    columns = ("id", *(column.name for column in WINDOW.features))
-    return page(request, "campaign.html", days=WINDOW.observation_days, columns=columns)
+    columns = {"id": "who it is"} | {column.name: column.meaning for column in WINDOW.features}
+    return page(
+        request,
+        "campaign.html",
+        days=WINDOW.observation_days,
+        columns=columns,
+        most_bytes=worker_of(request).settings.max_upload_bytes,
+    )
 
 
 @router.get("/model")

@@ -16,7 +16,7 @@
   async function header(file) {
     const text = await file.slice(0, 65_536).text();
     const line = text.replace(/^\uFEFF/, "").split(/\r?\n/, 1)[0];
-    if (text.includes("\u0000") || line.length > 4_000) return [];
+    if (/[\u0000\uFFFD]/.test(text) || line.length > 4_000) return []; // no text in UTF-8
     const delimiter = [",", ";", "\t", "|"].sort((a, b) => line.split(b).length - line.split(a).length)[0];
     return line.split(delimiter).map((name) => name.trim().replace(/^"|"$/g, ""));
   }
@@ -46,7 +46,25 @@
     return names.find((name) => words[column]?.test(name)) ?? "";
   }
 
-  const size = (bytes) => (bytes < 1e6 ? `${count(Math.ceil(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+  const size = (bytes) => (bytes < 1e6 ? `${count(Math.ceil(bytes / 1e3))} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
+
+  /** The columns that are called otherwise in the list, and nobody said how. */
+  const unmatched = () => columns.filter((column) => {
+    const select = by(`map-${column}`);
+    return !by("mapping").hidden && !select.closest(".field").hidden && !select.value;
+  });
+
+  /** Say beside the list what is wrong with it; true where something is. */
+  function refused() {
+    const most = Number(form.dataset.mostBytes);
+    let message = "";
+    if (!list) message = "Choose a list first: a CSV file.";
+    else if (list.size === 0) message = "The file is empty. Save the list again.";
+    else if (list.size > most) message = `The list has ${size(list.size)}; at most ${size(most)} are read here. Leave out columns that are not needed, or have it judged by: clv segment FILE`;
+    else if (unmatched().length) message = `Choose below which column of the list is ${unmatched().join(", ")}.`;
+    if (message) showErrors(form, fields, [{ field: "list", message }]);
+    return message !== "";
+  }
 
   /* ---- asking */
 
@@ -102,7 +120,7 @@
   async function judge() {
     clearErrors(form);
     by("failed").hidden = true;
-    if (!list) { showErrors(form, fields, [{ field: "list", message: "Choose a list first: a CSV file." }]); return; }
+    if (refused()) return;
     const query = terms();
     busy(true);
     by("progress").value = 0;
