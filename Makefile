@@ -58,6 +58,10 @@ format: setup ## Let ruff put the code in order
 lock: setup ## Pin the requirements anew after a change of pyproject.toml
 	$(BIN)/python tools/lock.py
 
+.PHONY: pictures
+pictures: setup ## Make the pictures of the documentation anew (needs Chromium)
+	$(BIN)/python tools/pictures.py
+
 .PHONY: docs
 docs: setup ## Write the generated reference (commands, settings, HTTP)
 	$(BIN)/python tools/reference.py

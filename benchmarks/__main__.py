@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.http import http
 from benchmarks.intervals import intervals
 from benchmarks.quality import quality
+from benchmarks.segments import segments
 from benchmarks.speed import batch, in_memory, one_row
 from benchmarks.tried import tried
 from clv.clock import utc_now
@@ -76,6 +77,7 @@ def speed(folder: Path, result: TrainingResult) -> Iterator[str]:
     yield batch(folder, registry.bundle(number))
     print("over HTTP")
     yield http(folder)
+    yield segments(folder)
 
 
 def main() -> None:

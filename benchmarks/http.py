@@ -16,7 +16,7 @@ import numpy as np
 
 from clv.data.simulate import simulate
 
-__all__ = ["http"]
+__all__ = ["Server", "http", "serving"]
 
 CONNECTIONS = 32
 ROUNDS = 5
@@ -39,11 +39,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Server:
+    """A running one; `load` asks it from a process of its own."""
+
     process: subprocess.Popen[bytes]
     port: int
     key: str = ""
 
     def load(self, bodies: list[bytes], path: str, connections: int) -> Figures:
+        """Send the bodies again and again over so many connections, for a while."""
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         if self.key:
             head += f"Authorization: Bearer {self.key}\r\n"
@@ -81,9 +84,9 @@ def http(home: Path) -> str:
     """The section; `home` is a CLV_HOME with a champion."""
     with ExitStack() as running:
         servers = {
-            _EMPTY: running.enter_context(_serving("-m", "benchmarks.servers", "empty")),
+            _EMPTY: running.enter_context(serving("-m", "benchmarks.servers", "empty")),
             _OURS: running.enter_context(_clv(home)),
-            _PUBLISHED: running.enter_context(_serving("-m", "benchmarks.servers", "published")),
+            _PUBLISHED: running.enter_context(serving("-m", "benchmarks.servers", "published")),
         }
         singles, batch = _bodies()
         rounds: dict[str, list[Figures]] = {name: [] for name in servers}
@@ -163,12 +166,12 @@ def _clv(home: Path) -> Iterator[Server]:
         text=True,
         check=True,
     )
-    with _serving("-m", "clv", "serve", "--port", variables=variables) as server:
+    with serving("-m", "clv", "serve", "--port", variables=variables) as server:
         yield Server(server.process, server.port, made.stdout.strip())
 
 
 @contextmanager
-def _serving(*command: str, variables: dict[str, str] | None = None) -> Iterator[Server]:
+def serving(*command: str, variables: dict[str, str] | None = None) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

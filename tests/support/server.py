@@ -110,6 +110,7 @@ def serving(
     finally:
         server.process.terminate()
         assert server.process.wait(30) == 0, server.log()
+        assert "leaked" not in server.log()
 
 
 def _wait(server: Server) -> None:

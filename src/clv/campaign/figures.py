@@ -148,19 +148,21 @@ def _concentration(found: Evaluation) -> Picture:
 
 def _kinds(found: Evaluation, unit: str) -> Picture:
     there = [
-        (kind, colour) for kind, colour in zip(found.quadrants, _KINDS, strict=True) if kind.amount
+        (kind, kind.p_return, colour)
+        for kind, colour in zip(found.quadrants, _KINDS, strict=True)
+        if kind.amount and kind.p_return is not None
     ]
-    rightmost = max((kind.p_return for kind, _ in there), default=1.0)
-    largest = max((kind.share_of_value for kind, _ in there), default=1.0) or 1.0
+    rightmost = max((p_return for _, p_return, _ in there), default=1.0)
+    largest = max((kind.share_of_value for kind, _, _ in there), default=1.0) or 1.0
     plot = go.Figure(
         [
             go.Scatter(
-                x=[kind.p_return],
+                x=[p_return],
                 y=[kind.amount],
                 name=kind.name,
                 text=[kind.name],
                 mode="markers+text",
-                textposition="middle left" if kind.p_return > 0.5 * rightmost else "middle right",
+                textposition="middle left" if p_return > 0.5 * rightmost else "middle right",
                 marker={
                     "color": colour,
                     "opacity": 0.75,
@@ -170,7 +172,7 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
                 f"{kind.share_of_value:.0%} of the value<br>"
                 "return %{x:.0%}, then %{y:,.2f}<extra></extra>",
             )
-            for kind, colour in there
+            for kind, p_return, colour in there
         ]
     )
     return Picture(

@@ -99,6 +99,8 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         # and again, which took a quarter of the time of a request.
         gc.collect()
         gc.freeze()
+        # At the end it must: what DuckDB has left by then it complains of.
+        closing.callback(gc.unfreeze)
         with draining(worker, settings.drain_s):
             yield {"worker": worker, "connections": connections}
 
