@@ -296,8 +296,9 @@ def standing_still(postgres_server: Any) -> Iterator[None]:
 
 
 HURRIED = """
-import clv.tracking.failures
-clv.tracking.failures.PATIENCE_S = 1.0
+import clv.tracking.queries, clv.tracking.writer
+clv.tracking.queries.PATIENCE_S = 1.0
+clv.tracking.writer.DatabaseRequestLog.__init__.__kwdefaults__["patience_s"] = 1.0
 """
 
 

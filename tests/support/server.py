@@ -16,9 +16,13 @@ import httpx
 
 __all__ = ["Server", "free_port", "serving", "start"]
 
-# `clv serve`, in which unpickling anything ends the process: serving must not need it.
+# `clv serve`, in which unpickling anything ends the process: serving must not need it. Nor what
+# trains: None is what Python finds of a module that is not there.
 _SERVE = """
 import os, sys
+sys.modules.update(dict.fromkeys(
+    ("pandas", "scipy", "sklearn", "lightgbm", "onnx", "skl2onnx", "onnxmltools", "optuna")
+))
 def refuse(event, arguments):
     if event == "pickle.find_class":
         print("unpickled", *arguments, file=sys.stderr, flush=True)

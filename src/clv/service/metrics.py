@@ -4,10 +4,8 @@ Every worker writes its values to a file of its own in one folder (`prometheus_c
 multi-process mode); whichever worker is asked adds them all up.
 """
 
-import os
 from collections import Counter as Count
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import prometheus_client.values
@@ -19,21 +17,12 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from clv.bundle import Prediction
-from clv.service.metrics_files import reserve
-from clv.settings import metrics_folder
+from clv.service.metrics_files import forget_the_dead, take_place
 
 __all__ = ["Metrics"]
-
-# The library asks the system for the process's number at each count, in case it forked; workers are
-# started anew instead, and the question costs more than the count.
-if metrics_folder() is not None:
-    _PID = os.getpid()
-    prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
-        lambda: _PID
-    )
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
@@ -50,7 +39,12 @@ class Metrics:
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is not None:
-            reserve(folder, os.getpid())
+            place = take_place(folder)
+            # The library would name the files by the process's number, and ask the system for it at
+            # each count, in case it forked: that costs more than the count.
+            prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
+                lambda: place
+            )
         self._folder = folder
         self._registry = own = CollectorRegistry()
         self._requests = Counter(
@@ -164,7 +158,7 @@ class Metrics:
         """All metrics of all workers, and their content type."""
         if self._folder is None:
             return generate_latest(self._registry), CONTENT_TYPE_LATEST
-        _forget_the_dead(self._folder)
+        forget_the_dead(self._folder)
         everything = CollectorRegistry()
         MultiProcessCollector(everything, str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(everything), CONTENT_TYPE_LATEST
@@ -186,16 +180,3 @@ class Metrics:
         found[0].inc(increment)
         if out_of_support:
             found[1].inc(out_of_support)
-
-
-def _forget_the_dead(folder: Path) -> None:
-    """Gauges of a worker that died would count for ever; its counts stay."""
-    for file in folder.glob("gauge_live*_*.db"):
-        worker = int(file.stem.rsplit("_", 1)[1])
-        try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another scrape was faster
-                mark_process_dead(worker, str(folder))  # type: ignore[no-untyped-call]
-        except PermissionError:
-            pass

@@ -1,10 +1,14 @@
 """The files in which the workers of a service keep their metrics.
 
+Each worker has a place among them, a number in the names of its files. Who dies leaves the place to
+whoever is started instead, so that however many die, the files need no more room than at the start.
+
 Importing this decides nothing of how they are kept, as importing `metrics` does.
 """
 
 import contextlib
 import fcntl
+import itertools
 import os
 import shutil
 import tempfile
@@ -13,17 +17,20 @@ from pathlib import Path
 
 from clv.errors import ServeError
 
-__all__ = ["folder_for_metrics", "reserve"]
+__all__ = ["folder_for_metrics", "forget_the_dead", "take_place"]
 
 # What `prometheus_client` calls the files of a process, by kind of metric; and the room to reserve
 # in each, for some 7,000 values.
-_KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
+_STATES = ("gauge_livesum", "gauge_livemax")
+_KINDS = ("counter", "histogram", *_STATES)
 _FILE_BYTES = 2**20
 _PREFIX = "clv-metrics-"
+_DOOR = "places"
+_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
 @contextlib.contextmanager
-def folder_for_metrics() -> Iterator[Path]:
+def folder_for_metrics(workers: int) -> Iterator[Path]:
     """A folder for the workers that this process starts; those that others left are removed.
 
     Raises
@@ -31,54 +38,105 @@ def folder_for_metrics() -> Iterator[Path]:
     ServeError
         Where there is no room for them.
     """
-    parent = Path(tempfile.gettempdir())
+    with _room_in("the folder for temporary files"):
+        parent = Path(tempfile.gettempdir())
     for left in parent.glob(f"{_PREFIX}*"):
         # Whose process lives holds the lock of its folder, however others end.
-        with contextlib.suppress(OSError), _locked(left):
+        with contextlib.suppress(OSError), _locked(left, _AT_ONCE):
             shutil.rmtree(left)
     # It gets its name once it is locked: somebody else may look through them just now.
-    unnamed = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
-    with _locked(unnamed):
+    with _room_in(parent):
+        unnamed = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=parent))
+    with _locked(unnamed, _AT_ONCE):
         folder = unnamed.rename(parent / unnamed.name.removeprefix("."))
         try:
-            for trial in reserve(folder, 0):
-                trial.unlink()
+            with _room_in(folder):
+                (folder / _DOOR).touch()
+                for place in range(workers):
+                    _reserve(folder, place)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def reserve(folder: Path, process: int) -> list[Path]:
-    """Take the room on the disk that the values of a process need; says which files have it.
+def take_place(folder: Path) -> int:
+    """The first place that no living worker has; it is this process's until that ends.
 
-    The library maps files with holes into memory. To write into a hole of a disk that is full by
-    then is no error that could be caught: the system ends the process.
+    What a dead worker counted there stays and is counted on; how it stood is forgotten.
 
     Raises
     ------
     ServeError
-        Where there is no room.
+        Where all places that were reserved are taken, and there is no room for another.
     """
-    files = [folder / f"{kind}_{process}.db" for kind in _KINDS]
-    try:
-        for file in files:
-            with file.open("ab") as opened:
-                os.posix_fallocate(opened.fileno(), 0, _FILE_BYTES)
-    except OSError as error:
-        raise ServeError(
-            f"There is no room for metrics in '{folder}': {error.strerror}. Free "
-            f"{len(files) * _FILE_BYTES // 2**20} MiB a worker there, or set TMPDIR to another "
-            "folder."
-        ) from error
-    return files
+    with _locked(folder / _DOOR, fcntl.LOCK_EX):
+        for place in itertools.count():
+            with _room_in(folder):
+                _reserve(folder, place)
+            # Never closed: the lock holds as long as this process lives, and no longer.
+            opened = os.open(_lock_of(folder, place), os.O_RDONLY)
+            try:
+                fcntl.flock(opened, _AT_ONCE)
+            except BlockingIOError:
+                os.close(opened)
+            else:
+                _forget_state(folder, place)
+                return place
+    raise AssertionError("never: places are counted without end")
+
+
+def forget_the_dead(folder: Path) -> None:
+    """How a worker stood that died would stay in the sums for ever; what it counted stays."""
+    with _locked(folder / _DOOR, fcntl.LOCK_EX):  # nobody takes a place meanwhile
+        for place in range(len(list(folder.glob(f"{_KINDS[0]}_*.db")))):
+            with contextlib.suppress(BlockingIOError), _locked(_lock_of(folder, place), _AT_ONCE):
+                _forget_state(folder, place)
+
+
+def _reserve(folder: Path, place: int) -> None:
+    """Take the room on the disk that the files of a place need, where they do not have it.
+
+    The library maps files with holes into memory. To write into a hole of a disk that is full by
+    then is no error that could be caught: the system ends the process.
+    """
+    for kind in _KINDS:
+        with _file(folder, kind, place).open("ab") as opened:
+            os.posix_fallocate(opened.fileno(), 0, _FILE_BYTES)
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; OSError where somebody else does."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _room_in(where: Path | str) -> Iterator[None]:
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except OSError as error:
+        raise ServeError(
+            f"There is no room for metrics in '{where}': {error.strerror}. Free "
+            f"{len(_KINDS) * _FILE_BYTES // 2**20} MiB a worker there, or set TMPDIR to another "
+            "folder."
+        ) from error
+
+
+def _forget_state(folder: Path, place: int) -> None:
+    for kind in _STATES:
+        with _file(folder, kind, place).open("r+b") as opened:
+            opened.write(bytes(8))  # says how much of it is used
+
+
+def _file(folder: Path, kind: str, place: int) -> Path:
+    return folder / f"{kind}_{place}.db"
+
+
+def _lock_of(folder: Path, place: int) -> Path:
+    return _file(folder, _KINDS[0], place)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    """Hold the lock of a file or a folder; OSError where somebody else does and `how` says so."""
+    # Not blocking: a pipe in the folder for temporary files, whoever made it, holds nobody up.
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fcntl.flock(opened, how)
         yield
     finally:
         os.close(opened)

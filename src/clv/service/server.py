@@ -37,7 +37,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     # uvicorn drains at SIGTERM and then raises it again: asked to end and ended is a success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listening = _bind(settings.host, settings.port)
-    with listening, folder_for_metrics() as folder:
+    with listening, folder_for_metrics(settings.workers) as folder:
         host, port = listening.getsockname()[:2]
         tell_workers(metrics=str(folder), host=host)
         _allow_connections(settings.max_connections)
