@@ -449,3 +449,11 @@ def test_what_is_loaded_needs_no_key(visitor: httpx.Client) -> None:
     until(lambda: visitor.get("/health").status_code == 200)
     assert visitor.get("/static/app.css").status_code == 200
     assert visitor.post("/static/app.css").status_code == 401
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/health", "/ready", "/static/app.css", "/nowhere"])
+def test_head_tells_what_get_would_without_its_body(client: httpx.Client, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    for name in ("content-type", "content-length", "content-security-policy"):
+        assert head.headers.get(name) == whole.headers.get(name)

@@ -50,8 +50,10 @@ class Server:
 
 
 # Below those that the system gives to outgoing connections, and others for each process of
-# pytest-xdist: a port that was free a moment ago must not be taken by a neighbour.
-_PORTS = itertools.count(12_000 + 5_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+# pytest-xdist and for two sessions at once: a port that was free a moment ago must not be taken by
+# a neighbour.
+_FIRST = 12_000 + 5_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_PORTS = itertools.count(_FIRST + os.getpid() % 4_000)
 
 
 def free_port() -> int:

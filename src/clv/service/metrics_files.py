@@ -20,9 +20,9 @@ from clv.errors import ServeError
 __all__ = ["folder_for_metrics", "forget_the_dead", "take_place"]
 
 # What `prometheus_client` calls the files of a process, by kind of metric; and the room to reserve
-# in each, for some 7,000 values.
+# in each, for some 7,000 values. A place is held by the lock of its last file.
 _STATES = ("gauge_livesum", "gauge_livemax")
-_KINDS = ("counter", "histogram", *_STATES)
+_KINDS = (*_STATES, "histogram", "counter")
 _FILE_BYTES = 2**20
 _PREFIX = "clv-metrics-"
 _DOOR = "places"
@@ -40,7 +40,7 @@ def folder_for_metrics(workers: int) -> Iterator[Path]:
     """
     with _room_in("the folder for temporary files"):
         parent = Path(tempfile.gettempdir())
-    for left in parent.glob(f"{_PREFIX}*"):
+    for left in filter(Path.is_dir, parent.glob(f"{_PREFIX}*")):
         # Whose process lives holds the lock of its folder, however others end.
         with contextlib.suppress(OSError), _locked(left, _AT_ONCE):
             shutil.rmtree(left)
@@ -88,7 +88,7 @@ def take_place(folder: Path) -> int:
 def forget_the_dead(folder: Path) -> None:
     """How a worker stood that died would stay in the sums for ever; what it counted stays."""
     with _locked(folder / _DOOR, fcntl.LOCK_EX):  # nobody takes a place meanwhile
-        for place in range(len(list(folder.glob(f"{_KINDS[0]}_*.db")))):
+        for place in range(len(list(folder.glob(f"{_KINDS[-1]}_*.db")))):
             with contextlib.suppress(BlockingIOError), _locked(_lock_of(folder, place), _AT_ONCE):
                 _forget_state(folder, place)
 
@@ -99,9 +99,13 @@ def _reserve(folder: Path, place: int) -> None:
     The library maps files with holes into memory. To write into a hole of a disk that is full by
     then is no error that could be caught: the system ends the process.
     """
+    part = folder / "part"
     for kind in _KINDS:
-        with _file(folder, kind, place).open("ab") as opened:
-            os.posix_fallocate(opened.fileno(), 0, _FILE_BYTES)
+        file = _file(folder, kind, place)
+        if not file.exists():
+            with part.open("wb") as opened:
+                os.posix_fallocate(opened.fileno(), 0, _FILE_BYTES)
+            part.rename(file)  # whoever adds all up meanwhile does not meet an empty one
 
 
 @contextlib.contextmanager
@@ -127,14 +131,13 @@ def _file(folder: Path, kind: str, place: int) -> Path:
 
 
 def _lock_of(folder: Path, place: int) -> Path:
-    return _file(folder, _KINDS[0], place)
+    return _file(folder, _KINDS[-1], place)
 
 
 @contextlib.contextmanager
 def _locked(path: Path, how: int) -> Iterator[None]:
     """Hold the lock of a file or a folder; OSError where somebody else does and `how` says so."""
-    # Not blocking: a pipe in the folder for temporary files, whoever made it, holds nobody up.
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    opened = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(opened, how)
         yield

@@ -63,6 +63,9 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            # As GET is answered; uvicorn knows what was asked, and leaves the body out.
+            scope = {**scope, "method": "GET"}
         began = time.perf_counter()
         worker: Worker = scope["state"]["worker"]
         sent = _read(scope["headers"])
