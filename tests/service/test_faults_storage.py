@@ -1,5 +1,6 @@
 """Disks, databases and clocks that fail: what the client sees; no row is lost."""
 
+import asyncio
 import contextlib
 import fcntl
 import itertools
@@ -22,8 +23,11 @@ import httpx
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
+from clv.clock import utc_now
+from clv.service import access
+from clv.service.problems import RefusedError
 from clv.sql import with_driver
-from clv.tracking import open_database, upgrade
+from clv.tracking import ApiKey, KeyStore, Scope, open_database, upgrade
 from support.server import Server, serving, start
 from support.waiting import until
 
@@ -118,22 +122,28 @@ def test_a_full_disk_is_503_and_reads_go_on_until_there_is_room(
 def test_a_full_disk_under_the_metrics_ends_nobody(trained_home: Path, tmp_path: Path) -> None:
     """They are mapped into memory, where a disk without room is no error but the end."""
     disk = tempfile.mkdtemp(prefix="clv-disk-")
-    mount = ("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk)
+    mount = ("mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", disk)
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
     try:
         url = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
-        with serving(trained_home, database_url=url, environment={"TMPDIR": disk}) as server:
+        with serving(
+            trained_home, "--workers", "2", database_url=url, environment={"TMPDIR": disk}
+        ) as server:
+            until(lambda: times_started(server) == 2)
             ballast = Path(disk, "ballast")
             with contextlib.suppress(OSError), ballast.open("wb", 0) as full:
                 while True:
                     full.write(b"x" * 4096)
             with server.client() as client:
-                for number in range(300):  # each a series of its own, with its buckets
-                    client.request(f"M{number}", "/health")
-                    client.get(f"/api/requests/{number}")
                 assert ask(server).status_code == 200
-                assert 'route="/api/predict"' in client.get("/metrics").text
+                # Each route is a series of its own, with its buckets.
+                for path in ("/api/requests/7", "/api/activity", "/api/models", "/ready"):
+                    assert client.get(path).status_code == 200
+                until(lambda: 'route="/api/predict"' in client.get("/metrics").text)
+            os.kill(workers(server)[0], signal.SIGKILL)
+            until(lambda: times_started(server) == 3)
+            assert "There is no room" not in server.log()
             assert server.process.poll() is None
             os.truncate(ballast, ballast.stat().st_size - 2**20)  # room for a file, not for four
             with pytest.raises(AssertionError, match="There is no room for metrics") as refused:
@@ -143,6 +153,22 @@ def test_a_full_disk_under_the_metrics_ends_nobody(trained_home: Path, tmp_path:
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
         Path(disk).rmdir()
+
+
+def workers(server: Server) -> list[int]:
+    """Processes that serve: the first's living children, not multiprocessing's own."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return [one for one in map(int, children.split()) if b"spawn_main" in command_of(one)]
+
+
+def command_of(process: int) -> bytes:
+    """What it runs; nothing once it ended."""
+    return Path(f"/proc/{process}/cmdline").read_bytes()
+
+
+def times_started(server: Server) -> int:
+    """How often a worker became ready to serve."""
+    return server.log().count("Application startup complete.")
 
 
 @contextlib.contextmanager
@@ -326,6 +352,79 @@ def test_a_database_that_hangs_is_given_up_and_used_again(
                 assert server.process.wait(60) == 0, server.log()
     finally:
         on_postgres.administer("DROP DATABASE hangs WITH (FORCE)")
+
+
+def test_keys_that_cannot_be_read_again_hold_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "_LOAD_S", 0.05)
+    monkeypatch.setattr(access, "_RELOAD_S", -1.0)
+    answers = threading.Event()
+    answers.set()
+
+    class Hanging(KeyStore):
+        def keys(self) -> list[ApiKey]:
+            assert answers.wait(60)
+            return super().keys()
+
+    engine = open_database(f"sqlite:///{tmp_path / 'tracking.sqlite'}")
+    upgrade(engine)
+    store = Hanging(engine)
+    key, known = store.create("one", ["predict"], at=utc_now())
+    keyring = access.Keyring(store, None, 0.01)
+    keyring.start()
+    answers.clear()
+    try:
+        unknown = known.replace(key.id, "00000000")
+        with pytest.raises(RefusedError):
+            asyncio.run(keyring.admit([f"Bearer {unknown}".encode()], Scope.PREDICT))
+        admitted = keyring.admit([f"Bearer {known}".encode()], Scope.PREDICT)
+        assert asyncio.run(admitted) == key
+        keyring.stop()
+    finally:
+        answers.set()
+    until(lambda: not [one for one in threading.enumerate() if one.name.startswith("key-")])
+    engine.dispose()
+
+
+def test_a_worker_that_dies_while_the_database_is_away_is_replaced_when_it_is_back(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    """The others go on meanwhile: a service that ended would not come back by itself."""
+    file, away = tmp_path / "tracking.sqlite", tmp_path / "away.sqlite"
+    with serving(trained_home, "--workers", "2", database_url=f"sqlite:///{file}") as server:
+        until(lambda: times_started(server) == 2)
+        assert ask(server).status_code == 200
+        file.rename(away)
+        file.mkdir()
+        os.kill(workers(server)[0], signal.SIGKILL)
+        until(lambda: "Application startup failed" in server.log())
+        with server.client() as client:
+            assert client.get("/health").status_code == 200
+        file.rmdir()
+        away.rename(file)
+        until(lambda: times_started(server) == 3)
+        stores_again(server)
+
+
+def test_keys_that_vanished_are_still_required_by_a_worker_that_takes_anothers_place(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "tracking.sqlite"
+    url = f"sqlite:///{file}"
+    with serving(trained_home, "--workers", "2", database_url=url) as server:
+        until(lambda: times_started(server) == 2)
+        made = [sys.executable, "-m", "clv", "keys", "create", "one", "--scope", "admin"]
+        subprocess.run(
+            made, env={**os.environ, "CLV_DATABASE_URL": url}, capture_output=True, check=True
+        )
+        until(lambda: all(ask(server).status_code == 401 for _ in range(20)))
+        with contextlib.closing(sqlite3.connect(file)) as database, database:
+            database.execute("DELETE FROM api_keys")
+        for worker in workers(server):
+            os.kill(worker, signal.SIGKILL)
+        until(lambda: times_started(server) == 4)
+        assert {ask(server).status_code for _ in range(20)} == {401}
 
 
 _SET_BACK = """

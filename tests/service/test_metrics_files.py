@@ -84,6 +84,7 @@ def test_who_dies_leaves_the_place_to_the_next(temporary: Path) -> None:
         assert (said, also_said) == ("0", "1")
         try:
             names = {path.name for path in folder.iterdir()}
+            assert len(names) == 2 * 4 + 1
             kill(first)
             first, said = another(_HOLD, str(folder))
             assert said == "0"

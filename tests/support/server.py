@@ -16,13 +16,15 @@ import httpx
 
 __all__ = ["Server", "free_port", "serving", "start"]
 
-# `clv serve`, in which unpickling anything ends the process: serving must not need it. Nor what
-# trains: None is what Python finds of a module that is not there.
+# `clv serve`, in which unpickling anything ends the process: serving must not need it. Nor is there
+# anything of what trains.
 _SERVE = """
 import os, sys
-sys.modules.update(dict.fromkeys(
-    ("pandas", "scipy", "sklearn", "lightgbm", "onnx", "skl2onnx", "onnxmltools", "optuna")
-))
+class Absent:
+    def find_spec(name, path=None, target=None):
+        if name in ("pandas", "scipy", "sklearn", "lightgbm", "onnx", "skl2onnx", "onnxmltools"):
+            raise ModuleNotFoundError(f"{name} is not on a server", name=name)
+sys.meta_path.insert(0, Absent)
 def refuse(event, arguments):
     if event == "pickle.find_class":
         print("unpickled", *arguments, file=sys.stderr, flush=True)

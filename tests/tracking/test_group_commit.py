@@ -275,3 +275,38 @@ def test_counting_does_not_wait_for_the_writer(
         assert await log.count(1) == 2
 
     use(scenario)
+
+
+def test_a_transaction_that_hangs_is_given_up_and_those_after_it_are_stored(
+    database_url: str, kind: str, a_row: Row, gate_of: Any, outsider: Engine
+) -> None:
+    def stored(passenger_id: int) -> int:
+        query = text("SELECT count(*) FROM requests WHERE passenger_id = :id")
+        with outsider.connect() as connection:
+            return int(connection.execute(query, {"id": passenger_id}).scalar_one())
+
+    async def session() -> None:
+        engine = open_database(database_url)
+        upgrade(engine)
+        log = DatabaseRequestLog(engine, 1000, patience_s=0.05)
+        gate = gate_of(engine)
+        first = await started(log.append([a_row(1)]))
+        await asyncio.to_thread(gate.reached.wait)
+        others = await started(log.append([a_row(2)]), log.clear(), log.check())
+        for call in (*first, *others, log.append([a_row(3)])):  # the last is refused at once
+            with pytest.raises(StoreError, match="neither answers nor fails"):
+                await call
+        gate.open()
+        while True:
+            try:
+                await log.append([a_row(4)])
+                break
+            except StoreError:
+                await asyncio.sleep(0.01)
+        assert stored(4) >= 1
+        assert stored(2) == stored(3) == log.waiting_rows == 0
+        if kind == "postgresql":  # on SQLite a single statement commits by itself
+            assert stored(1) == 0
+        await log.close()
+
+    asyncio.run(asyncio.wait_for(session(), 60))

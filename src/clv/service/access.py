@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from clv.aside import Aside
 from clv.clock import utc_now
 from clv.errors import StoreError
 from clv.service.problems import RefusedError
+from clv.settings import metrics_folder
 from clv.tracking import ApiKey, KeyStore, Scope, split_key
 
 __all__ = ["OPEN", "PAGES", "Keyring", "is_loopback", "names_this_machine", "scope_of"]
@@ -105,6 +107,9 @@ class Keyring:
         self._poll_interval_s = poll_interval_s
         self._keys: dict[str, ApiKey] = {}
         self._required = False
+        # A worker that is started in place of another asks for keys as that one did.
+        shared = metrics_folder()
+        self._mark = shared and shared / "keys-are-required"
         self._allowances: dict[str, tuple[float, float]] = {}  # requests left, and when
         self._used: dict[str, datetime] = {}
         self._loaded_at = 0.0
@@ -117,7 +122,7 @@ class Keyring:
         """Whether a key is needed: as soon as there is one, even when it is revoked since.
 
         Keys that vanish, as with a backup that is older than they are, open nothing: only a start
-        without any does.
+        of the service without any does.
         """
         return self._required
 
@@ -152,7 +157,11 @@ class Keyring:
                 "or the service is started again"
             )
         self._keys = keys
-        self._required = self._required or bool(keys)
+        if not self._required:
+            self._required = bool(keys) or (self._mark is not None and self._mark.exists())
+            if keys and self._mark is not None:
+                with suppress(OSError):  # a disk without room: this worker knows it
+                    self._mark.touch()
 
     async def admit(self, authorization: Sequence[bytes], scope: Scope) -> ApiKey:
         """Let a request in, or not; says by which key.

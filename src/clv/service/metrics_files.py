@@ -51,7 +51,6 @@ def folder_for_metrics(workers: int) -> Iterator[Path]:
         folder = unnamed.rename(parent / unnamed.name.removeprefix("."))
         try:
             with _room_in(folder):
-                (folder / _DOOR).touch()
                 for place in range(workers):
                     _reserve(folder, place)
             yield folder
@@ -69,6 +68,8 @@ def take_place(folder: Path) -> int:
     ServeError
         Where all places that were reserved are taken, and there is no room for another.
     """
+    with _room_in(folder):
+        (folder / _DOOR).touch()
     with _locked(folder / _DOOR, fcntl.LOCK_EX):
         for place in itertools.count():
             with _room_in(folder):

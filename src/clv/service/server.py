@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import Multiprocess, multiprocess
 
 from clv.errors import ServeError
 from clv.service.access import is_loopback
@@ -18,6 +18,10 @@ from clv.settings import Settings, tell_workers
 from clv.tracking import KeyStore, open_database, upgrade
 
 __all__ = ["serve"]
+
+# A worker that cannot start in place of another, as while the database is away, is tried again like
+# one that died; uvicorn would end those that serve. It compares exit codes with this: 256 is none.
+multiprocess.STARTUP_FAILURE = 256  # type: ignore[attr-defined]
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
