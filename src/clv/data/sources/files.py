@@ -124,7 +124,7 @@ def _require_header(path: Path) -> None:
         if header.startswith(begins):
             raise unreadable(str(path), fault)
     if b"\0" in header:
-        raise unreadable(str(path), "it is no text; save the list as 'CSV UTF-8'")
+        raise unreadable(str(path), "it is not text in UTF-8; save it as 'CSV UTF-8'")
     cells = 1 + max(header.count(delimiter.encode()) for delimiter in _DELIMITERS)
     if cells > _MOST_COLUMNS:
         raise unreadable(
