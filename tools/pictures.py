@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 CLV = Path(sys.executable).parent / "clv"
@@ -30,7 +30,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="clv-pictures-") as home:
         variables = {**os.environ, "CLV_HOME": "var", "CLV_CURRENCY": "EUR"}
-        subprocess.run([CLV, "train"], env=variables, cwd=home, check=True)
+        for arguments in (["sample-data"], ["train", "--data", "var/sample/activity.parquet"]):
+            subprocess.run([CLV, *arguments], env=variables, cwd=home, check=True)
         with serving(variables, home) as address, sync_playwright() as playwright:
             chromium = shutil.which("chromium") or shutil.which("chromium-browser")
             browser = playwright.chromium.launch(
@@ -48,7 +49,7 @@ def serving(variables: dict[str, str], home: str) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [CLV, "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(CLV), "serve", "--host", "127.0.0.1", "--port", str(port)]
     with (
         subprocess.Popen(command, env=variables, cwd=home) as process,
         httpx.Client(base_url=address, trust_env=False) as client,
@@ -97,14 +98,17 @@ def draw(browser: Browser, address: str, folder: Path) -> None:
         page = opened(browser, f"{address}/campaign", size, scheme)
         page.click("#example")
         page.wait_for_selector("#verdict-title")
-        take(page, 4, folder / f"{name}.png")
+        begin = "body" if size is DESK else "#verdict"
+        take(page, 4, folder / f"{name}.png", begin=begin, end="#verdict figure")
     page = opened(browser, address, DESK, "light")
     for name, value in (("recency_7", "5"), ("frequency_7", "3"), ("monetary_7", "60")):
         page.fill(f"#{name}", value)
     page.press("#monetary_7", "Enter")
-    take(page, 1, folder / "predict.png")
-    take(opened(browser, f"{address}/model", DESK, "light"), 7, folder / "model.png")
-    take(opened(browser, f"{address}/activity", DESK, "light"), 1, folder / "activity.png")
+    take(page, 1, folder / "predict.png", end="#result")
+    page = opened(browser, f"{address}/model", DESK, "light")
+    take(page, 7, folder / "model.png", end="section:has(#checks-title)")
+    page = opened(browser, f"{address}/activity", DESK, "light")
+    take(page, 1, folder / "activity.png", end="#latest tr:nth-child(12)")
 
 
 def opened(browser: Browser, address: str, size: tuple[int, int], scheme: str) -> Page:
@@ -118,14 +122,21 @@ def opened(browser: Browser, address: str, size: tuple[int, int], scheme: str) -
     return page
 
 
-def take(page: Page, plots: int, file: Path) -> None:
-    """Once so many plots are drawn: what is seen without scrolling."""
+def take(page: Page, plots: int, file: Path, *, end: str, begin: str = "body") -> None:
+    """Once so many plots are drawn: the page from the first element of `begin` to that of `end`."""
     page.wait_for_function(
         "n => document.querySelectorAll('.js-plotly-plot .main-svg').length >= n", arg=plots
     )
     page.evaluate("() => { document.activeElement.blur(); window.scrollTo(0, 0); }")
     page.wait_for_timeout(500)  # nothing is asserted; a plot may still be moving
-    page.screenshot(path=file)
+    top, bottom = page.evaluate(
+        """([begin, end]) => [document.querySelector(begin).getBoundingClientRect().top,
+                             document.querySelector(end).getBoundingClientRect().bottom]""",
+        [begin, end],
+    )
+    top, width = max(top - 16, 0), page.evaluate("document.documentElement.clientWidth")
+    clip: FloatRect = {"x": 0, "y": top, "width": width, "height": bottom + 16 - top}
+    page.screenshot(path=file, full_page=True, clip=clip)
     print(f"{file.name}: {file.stat().st_size / 1e3:.0f} kB")
     page.close()
 

@@ -4,15 +4,19 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser
 
+from clv.clock import utc_now
 from clv.registry import open_registry
 from clv.settings import Settings
+from clv.tracking import KeyStore, open_database
 from clv.training import TrainingResult, release
 from conftest import NOW
 from support.browser import DESKTOP, Open, Scheme, Visit, browse, browser
 from support.server import Server, serving
+from support.waiting import until
 
 __all__ = ["browser"]
 
@@ -35,6 +39,25 @@ def server(home: Path) -> Iterator[Server]:
     variables = {"CLV_CURRENCY": "EUR", "CLV_MAX_UPLOAD_BYTES": str(UPLOAD_BYTES)}
     with serving(home, environment=variables) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def closed(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, dict[str, str]]]:
+    """A server with keys."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('closed') / 'tracking.sqlite'}"
+    with serving(home, database_url=url) as running:
+        engine = open_database(url)
+        store = KeyStore(engine)
+        keys = {
+            name: store.create(name, scopes, at=utc_now())[1]
+            for name, scopes in (("visitor", ["predict", "read"]), ("narrow", ["predict"]))
+        }
+        engine.dispose()
+        with running.client() as client:
+            until(lambda: client.get("/api/models").status_code == httpx.codes.UNAUTHORIZED)
+        yield running, keys
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """The Campaign page in a real browser: a list goes in, a verdict and a list to bid on come out."""
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from clv.service.pages import static
 from support.browser import ACCESSIBLE, DESKTOP, PHONE, Open, Scheme, shot
+from support.browser import visit as open_file
 from support.server import Server, serving
 
 EXAMPLE = Path(static.__file__).parent / "static" / "example-passengers.csv"
@@ -99,7 +103,7 @@ def test_the_page_says_what_the_api_says(visit: Open, server: Server) -> None:
             page.fill("#cost", "0,40")  # as people write it in most of Europe
             page.fill("#margin", "20 %")
             page.click("#send")
-            page.wait_for_selector("text=30.0% lift assumed")
+            page.wait_for_selector("text=20% margin, 30% lift assumed")
             said = asked(server, EXAMPLE.read_bytes(), lift=lift, cost=0.4, margin=0.2)
         else:
             said = asked(server, EXAMPLE.read_bytes())
@@ -107,8 +111,8 @@ def test_the_page_says_what_the_api_says(visit: Open, server: Server) -> None:
         found = tiles(page)
         profit = found["Profit" if lift else "Value less cost"]
         assert profit == _euros(said["expected_profit"]["mean"])
-        assert found["Break-even cost a head"] == f"€{said['break_even_cost']:.2f}"
-        assert found["Still to come, a head"] == f"€{said['expected_increment']['mean']:.2f}"
+        assert found["Break-even cost a passenger"] == f"€{said['break_even_cost']:.2f}"
+        assert found["Still to come, a passenger"] == f"€{said['expected_increment']['mean']:.2f}"
         assert found["Ride again"] == f"{said['returning']:.1%}"
 
 
@@ -191,7 +195,7 @@ def test_the_slider_shows_each_depth_and_the_download_is_of_that_one(
     chosen = depths[page.inner_text("#depth-count")]
     assert 0 < chosen["customers"] != said["best"]["customers"]
     words = page.inner_text("#depth-says")
-    assert f"Expected profit €{chosen['profit']:,.2f}" in words.replace("-€", "€-")
+    assert f"Value less cost €{chosen['profit']:,.2f}" in words.replace("-€", "€-")
     with page.expect_download() as downloading:
         page.click("#download")
     with Path(downloading.value.path()).open(newline="") as file:
@@ -202,8 +206,25 @@ def test_the_slider_shows_each_depth_and_the_download_is_of_that_one(
     page.click("#to-best")
     assert page.inner_text("#depth-count") == f"{said['best']['customers']:,}"
     slider.press("Home")
-    assert page.inner_text("#depth-says") == "Nobody: no cost, no profit."
+    assert page.inner_text("#depth-says") == "Nobody: no cost, and nothing earned."
     assert page.is_disabled("#download")
+
+
+def test_the_download_is_of_the_list_that_was_judged(visit: Open) -> None:
+    page = visit("/campaign").page
+    judge(page, lists(*GOOD))
+    judged(page)
+    chosen = int(page.inner_text("#depth-count"))
+    other = lists(*(f"other-{k},7,6,95.50" for k in range(80)))
+    page.set_input_files(
+        "#list", {"name": "other.csv", "mimeType": "text/csv", "buffer": other.encode()}
+    )
+    expect(page.locator("#drop-says")).to_have_text("other.csv")
+    with page.expect_download() as downloading:
+        page.click("#download")
+    text = Path(downloading.value.path()).read_text()
+    assert "other" not in text
+    assert len(text.splitlines()) == 1 + chosen
 
 
 def test_a_download_that_fails_is_said(visit: Open) -> None:
@@ -280,15 +301,22 @@ def test_columns_with_other_names_are_matched_by_choice(visit: Open) -> None:
 def test_rows_that_cannot_be_used_are_listed_with_what_to_do(visit: Open) -> None:
     seen = visit("/campaign", width=PHONE)
     page = seen.page
-    bad = ["900,9,1,5.00", "901,1,1,many", "902,3,0,5.00", "1,2,2,11.50", "1,3,2,12.50"]
+    bad = ["900,9,1,5.00", "901,1,1,many", "902,3,0,5.00", "1,2,2,11.50", "1,3,2,12.50", GOOD[4]]
     judge(page, lists(*GOOD, *bad))
     judged(page)
     shot(seen, "campaign-findings-light-360")
     said = page.inner_text("#findings-title")
-    assert said.endswith("of 65 rows were left out")
-    table = page.locator("section", has=page.locator("#findings-title")).inner_text()
-    for part in ("recency_7", "expected", "many", "recency_7=3, frequency_7=0"):
-        assert part in table
+    assert said.endswith("of 66 rows were left out")
+    assert "row 1 is line 2 in a spreadsheet" in page.inner_text("section:has(#findings-title)")
+    told = page.locator(".findings li").all_inner_texts()
+    for parts in (
+        ("recency_7", "row 61 holds 9", "expected a whole number from 0 to 7", "Correct it."),
+        ("monetary_7", "row 62 holds 'many'", "expected a number", "Correct it."),
+        ("recency_7=3, frequency_7=0", "no ride, all three are 0; else count the ride."),
+        ("id 1", "say different things", "Keep one row for each id"),
+        ("id 4", "same row again", "Nothing to do"),
+    ):
+        assert any(all(part in one for part in parts) for one in told), (parts, told)
     assert page.evaluate(ACCESSIBLE) == []
     assert seen.overflow() == 0
 
@@ -310,8 +338,10 @@ def test_what_is_no_list_is_told_and_the_next_list_is_judged(
     visit: Open, content: bytes, says: str
 ) -> None:
     seen = visit("/campaign", scheme="dark")
-    judge(seen.page, content)
-    assert says in failure(seen.page)
+    judge(seen.page, content, "april.csv")
+    said = failure(seen.page)
+    assert says in said
+    assert "list.csv" not in said, "it speaks of a file that nobody has"
     shot(seen, "campaign-refused-dark-1200")
     judge(seen.page, lists(*GOOD))
     judged(seen.page)
@@ -395,3 +425,67 @@ def test_without_a_model_the_page_says_so_and_what_to_do(visit: Open, tmp_path: 
         judge(seen.page, lists(*GOOD))
         assert "There is no model yet" in failure(seen.page)
         seen.complaints[:] = [one for one in seen.complaints if "status of 503" not in one]
+
+
+# -------------------------------------------------------------------- who may
+
+
+def test_one_signs_in_judges_and_is_told_when_the_session_is_over(
+    visit: Open, closed: tuple[Server, dict[str, str]]
+) -> None:
+    running, keys = closed
+    seen = visit("/campaign", width=PHONE, of=running)
+    page = seen.page
+    assert "/signin?next=%2Fcampaign" in page.url
+    page.fill("#key", keys["visitor"])
+    page.press("#key", "Enter")
+    page.wait_for_url("**/campaign")
+    judge(page, lists(*GOOD))
+    judged(page)
+    page.context.clear_cookies()
+    page.click("#send")
+    assert "You are not signed in any more" in failure(page)
+    shot(seen, "campaign-signed-out-light-360")
+    page.click("#failed a")
+    page.fill("#key", keys["visitor"])
+    page.press("#key", "Enter")
+    page.wait_for_url("**/campaign")
+
+
+# -------------------------------------------------------------------- the same verdict as a file
+
+
+@pytest.fixture(scope="module")
+def written(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `clv segment` writes of a list with slips in it."""
+    folder = tmp_path_factory.mktemp("segment")
+    (folder / "list.csv").write_text(lists(*GOOD, "900,9,1,5.00", "901,1,1,many"))
+    terms = ["--margin", "0.25", "--cost", "2.5", "--on-invalid", "skip", "--html", "page.html"]
+    subprocess.run(
+        [sys.executable, "-m", "clv", "segment", "list.csv", *terms],
+        cwd=folder,
+        env={**os.environ, "CLV_HOME": str(home), "CLV_CURRENCY": "EUR"},
+        check=True,
+        capture_output=True,
+    )
+    return folder / "page.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_the_page_of_clv_segment_is_whole_offline(
+    browser: Browser, written: Path, width: int, scheme: Scheme
+) -> None:
+    seen = open_file(browser, written, width=width, scheme=scheme)
+    shot(seen, f"segment-{scheme}-{width}")
+    assert seen.complaints == []
+    assert seen.requests == [written.as_uri()]
+    assert seen.overflow() == 0
+    assert seen.cut_off() == []
+    assert len(seen.plots()) == PICTURES
+    assert all(plot["drawn"] > 0 and plot["width"] <= width for plot in seen.plots())
+    # It has no site around it, so no landmarks; its plots have their titles above them as text.
+    known = ("no header", "no nav", "no main", "no footer", "svg that says nothing")
+    wrong = [one for one in seen.page.evaluate(ACCESSIBLE) if not one.startswith(known)]
+    assert wrong == []
+    seen.page.context.close()

@@ -1,17 +1,10 @@
 """The pages in a real browser, at a desk and on a phone, by day and by night."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import httpx
 import pytest
 from playwright.sync_api import Page
 
-from clv.clock import utc_now
-from clv.tracking import KeyStore, open_database
 from support.browser import ACCESSIBLE, DESKTOP, PHONE, Open, Scheme, shot
-from support.server import Server, serving
-from support.waiting import until
+from support.server import Server
 
 PAGES = {"predict": "/", "campaign": "/campaign", "model": "/model", "activity": "/activity"}
 
@@ -247,25 +240,6 @@ def test_before_anything_was_asked_it_says_how_to_ask(visit: Open, server: Serve
 
 
 # -------------------------------------------------------------------- signing in
-
-
-@pytest.fixture(scope="module")
-def closed(
-    home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A server with keys."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('closed') / 'tracking.sqlite'}"
-    with serving(home, database_url=url) as running:
-        engine = open_database(url)
-        store = KeyStore(engine)
-        keys = {
-            name: store.create(name, scopes, at=utc_now())[1]
-            for name, scopes in (("visitor", ["predict", "read"]), ("narrow", ["predict"]))
-        }
-        engine.dispose()
-        with running.client() as client:
-            until(lambda: client.get("/api/models").status_code == httpx.codes.UNAUTHORIZED)
-        yield running, keys
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])

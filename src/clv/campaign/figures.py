@@ -2,10 +2,11 @@
 
 import plotly.graph_objects as go
 
+from clv.campaign.map import LIKELY
 from clv.campaign.verdict import Evaluation
 from clv.evaluation.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, Picture, styled
 
-__all__ = ["pictures_of"]
+__all__ = ["gain_in_words", "pictures_of"]
 
 _KINDS = (GREEN, BLUE, ORANGE, GREY)
 
@@ -21,6 +22,11 @@ def pictures_of(found: Evaluation, currency: str) -> list[Picture]:
     ]
 
 
+def gain_in_words(found: Evaluation) -> str:
+    """What the campaign is judged by: a profit only where an effect is assumed."""
+    return "Profit" if found.speaks_of == "effect" else "Value less cost"
+
+
 def _increment(found: Evaluation, unit: str) -> Picture:
     estimate, needed = found.expected_increment, found.campaign.needed
     beside = found.all_customers.expected_increment
@@ -30,7 +36,7 @@ def _increment(found: Evaluation, unit: str) -> Picture:
             go.Scatter(x=[beside], y=["all passengers"], marker={"size": 13, "color": GREY}, **one),
             go.Scatter(
                 x=[estimate.mean],
-                y=["this segment"],
+                y=["this list"],
                 error_x={
                     "type": "data",
                     "symmetric": False,
@@ -47,20 +53,33 @@ def _increment(found: Evaluation, unit: str) -> Picture:
     )
     plot.add_vline(x=needed, line={"color": VERMILLION, "dash": "dash", "width": 2})
     plot.add_annotation(
-        x=needed, yref="paper", y=1.0, yanchor="bottom", text="break-even", showarrow=False
+        x=needed,
+        yref="paper",
+        y=1.0,
+        yanchor="bottom",
+        text=f"break-even {needed:,.2f}",
+        showarrow=False,
     )
     side = {
         "worth it": "lies above",
         "not worth it": "lies below",
-        "not enough evidence": "holds",
+        "not enough evidence": "may lie on either side of",
     }[found.verdict]
     top = 1.15 * max(estimate.high, needed, beside)
     return Picture(
         "increment",
-        f"The interval of the increment a head {side} the break-even",
-        f"The mean increment of the segment and its {estimate.level:.0%} interval. Right of the "
-        "dashed line the campaign pays.",
-        styled(plot, f"increment a head, {unit}", "", height=240, xaxis_range=[0, top]),
+        f"What is still to come {side} the break-even",
+        "Dots: mean spend still to come. The bar holds that of this list with "
+        f"{estimate.level:.0%} probability; right of the dashed line the campaign pays. All "
+        "passengers are those whom the model learnt from.",
+        styled(
+            plot,
+            f"still to come, a passenger ({unit})",
+            "",
+            height=210,
+            xaxis_range=[0, top],
+            yaxis_range=[-0.6, 1.6],
+        ),
     )
 
 
@@ -95,15 +114,24 @@ def _depth(found: Evaluation, unit: str) -> Picture:
             ),
         ]
     )
-    best = found.best
+    best, gain = found.best, gain_in_words(found)
+    whom = (
+        f"all {found.n:,}"
+        if best.customers == found.n
+        else f"the best {best.customers:,} of {found.n:,}"
+    )
     return Picture(
         "depth",
-        f"The expected profit is highest with the best {best.customers:,} of {found.n:,}"
-        if best.customers
-        else "At no depth is a profit expected",
-        "Passengers are ranked by their expected increment. The band holds the profit with "
-        f"{found.campaign.level:.0%} probability at each depth on its own.",
-        styled(plot, "passengers chosen, the best first", f"profit, {unit}"),
+        f"{gain} is highest with {whom}" if best.customers else "No passenger is worth the cost",
+        "The best are those of whom most is still expected. At each depth the band holds the "
+        f"amount with {found.campaign.level:.0%} probability.",
+        styled(
+            plot,
+            "passengers chosen, the best first",
+            f"{gain.lower()} ({unit})",
+            height=340,
+            yaxis={"tickformat": ",~f"},
+        ),
     )
 
 
@@ -131,15 +159,17 @@ def _concentration(found: Evaluation) -> Picture:
             ),
         ]
     )
-    share = {"tickformat": ".0%"}
+    share = {"tickformat": ".0%", "range": [0, 1.03]}
     return Picture(
         "concentration",
-        f"The best tenth carries {first.value:.0%} of the expected increment",
-        "The further the line bends away from the dotted one, the fewer passengers carry it.",
+        f"The best tenth brings {first.value:.0%} of what is still to come",
+        "Dotted: as if all were alike. The further the line bends away from it, the fewer "
+        "passengers matter.",
         styled(
             plot,
-            "share of the passengers, the best first",
-            "share of the increment",
+            "passengers, the best first",
+            "share of what is still to come",
+            height=340,
             xaxis=share,
             yaxis=share,
         ),
@@ -152,8 +182,9 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
         for kind, colour in zip(found.quadrants, _KINDS, strict=True)
         if kind.amount and kind.p_return is not None
     ]
-    rightmost = max((p_return for _, p_return, _ in there), default=1.0)
     largest = max((kind.share_of_value for kind, _, _ in there), default=1.0) or 1.0
+    highest = max((kind.amount or 0.0 for kind, _, _ in there), default=0.0)
+    pays = found.campaign.needed
     plot = go.Figure(
         [
             go.Scatter(
@@ -162,30 +193,47 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
                 name=kind.name,
                 text=[kind.name],
                 mode="markers+text",
-                textposition="middle left" if p_return > 0.5 * rightmost else "middle right",
+                textposition=_beside(p_return, kind.name),
                 marker={
                     "color": colour,
                     "opacity": 0.75,
-                    "size": 14 + 56 * (kind.share_of_value / largest) ** 0.5,
+                    "size": 14 + 46 * (kind.share_of_value / largest) ** 0.5,
                 },
                 hovertemplate=f"{kind.name}: {kind.customers:,} passengers, "
-                f"{kind.share_of_value:.0%} of the value<br>"
-                "return %{x:.0%}, then %{y:,.2f}<extra></extra>",
+                f"{kind.share_of_value:.0%} of what is still to come<br>"
+                "%{x:.0%} ride again and then spend %{y:,.2f}<extra></extra>",
             )
             for kind, p_return, colour in there
         ]
     )
+    border = {"color": GREY, "dash": "dot", "width": 1.5}
+    plot.add_vline(x=LIKELY, line=border)
+    plot.add_hline(y=pays, line=border)
     return Picture(
         "kinds",
-        "How probable a return is, and what it brings",
-        "Each disc is a kind of passengers, as large as its share of the increment. A return is "
-        "likely from 50% on, and big where it alone pays for the campaign.",
+        "How likely they ride again, and what they then spend",
+        "Each disc is a kind of passengers, as large as what it brings. Right of the dotted line a "
+        f"further ride is likelier than not. Above the other ({pays:,.2f} {unit}) whoever rides "
+        "again pays for the campaign.",
         styled(
             plot,
-            "mean probability of a return",
-            f"mean increment of a return, {unit}",
-            xaxis={"tickformat": ".0%", "rangemode": "tozero"},
-            yaxis={"rangemode": "tozero"},
+            "probability to ride again",
+            f"then spend ({unit})",
+            height=340,
+            xaxis={"tickformat": ".0%", "range": [0, 1], "nticks": 6},
+            yaxis={
+                "tickformat": ",~f",
+                "range": [0, 1.4 * max(highest, pays if pays < 2 * highest else 0, 1e-9)],
+            },
             showlegend=False,
         ),
     )
+
+
+def _beside(p_return: float, name: str) -> str:
+    """Where the name of a disc stands, so that it meets neither an edge nor another name."""
+    if p_return < 0.2:
+        return "middle right"
+    if p_return > 0.8:
+        return "middle left"
+    return "bottom center" if name == "steady" else "top center"

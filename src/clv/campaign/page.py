@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from clv.campaign.figures import pictures_of
+from clv.campaign.figures import gain_in_words, pictures_of
 from clv.campaign.verdict import Estimate, Evaluation, probability_in_words
 from clv.data.customers import Customers
 from clv.evaluation.page import render_page, save_page
@@ -18,6 +18,17 @@ from clv.evaluation.style import Picture
 __all__ = ["verdict_part", "write_page"]
 
 _TEMPLATES = jinja2.PackageLoader("clv.campaign", "templates")
+
+# What to do about rows that were left out, by the code of the finding.
+_NO_RIDE = "Where there was no ride, all three are 0; else count the ride."
+_FIXES = {
+    "null": "Fill it in.",
+    "recency-without-rides": _NO_RIDE,
+    "money-without-rides": _NO_RIDE,
+    "rides-without-recency": "Give the day of the last ride.",
+    "duplicate": "Nothing to do: the first of each is used.",
+    "conflicting-duplicate": "Keep one row for each id; none of these is used.",
+}
 
 
 def verdict_part(found: Evaluation, customers: Customers, currency: str) -> str:
@@ -61,6 +72,9 @@ def _values(
         "customers": customers,
         "pictures": {picture.name: picture for picture in pictures},
         "sentence": _sentence(found, money),
+        "gain": gain_in_words(found),
+        "fixes": _FIXES,
+        "percent": _percent,
         "money": money,
         "between": partial(_between, money),
         "share": _share,
@@ -71,19 +85,38 @@ def _values(
 def _sentence(found: Evaluation, money: Callable[..., Markup]) -> Markup:
     """The verdict in words, with the number that decided it."""
     profit, level = found.expected_profit, f"{found.expected_profit.level:.0%}"
+    low, high = money(abs(profit.low), 0), money(abs(profit.high), 0)
     if found.verdict == "worth it":
-        says = Markup("Even at the low end of the {} interval it earns {}.")
-        return says.format(level, money(profit.low, 0))
+        says = {
+            "effect": Markup("Even at the low end of the {} interval the campaign earns {}."),
+            "value": Markup(
+                "Even at the low end of the {} interval these passengers bring {} more than the "
+                "campaign costs."
+            ),
+        }[found.speaks_of]
+        return says.format(level, low)
     if found.verdict == "not worth it":
-        says = Markup("Even at the high end of the {} interval it loses {}.")
-        return says.format(level, money(-profit.high, 0))
+        says = {
+            "effect": Markup("Even at the high end of the {} interval the campaign loses {}."),
+            "value": Markup(
+                "Even at the high end of the {} interval the campaign costs {} more than these "
+                "passengers bring."
+            ),
+        }[found.speaks_of]
+        return says.format(level, high)
     enough = (
         f"About {found.enough:,} passengers like these would settle it."
         if found.enough
         else "No number of passengers like these would settle it: it is too near to break-even."
     )
-    says = Markup("It may lose {} and may earn {} ({} interval). {}")
-    return says.format(money(-profit.low, 0), money(profit.high, 0), level, enough)
+    says = {
+        "effect": Markup("The campaign may lose {} and may earn {} ({} interval). {}"),
+        "value": Markup(
+            "What these passengers bring may fall {} short of the cost, and may exceed it by {} "
+            "({} interval). {}"
+        ),
+    }[found.speaks_of]
+    return says.format(low, high, level, enough)
 
 
 def _money(currency: str, value: float, digits: int = 2) -> Markup:
@@ -100,6 +133,11 @@ def _between(money: Callable[..., Markup], estimate: Estimate, digits: int = 2) 
 
 def _share(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}%}"
+
+
+def _percent(value: float) -> str:
+    """A share as somebody has given it, without needless digits."""
+    return f"{100 * value:.4g}%"
 
 
 def _placeholder(picture: Picture) -> Markup:
@@ -124,7 +162,13 @@ def _as_json(figures: dict[str, Any], found: Evaluation) -> Markup:
         }
         for point in found.depths
     ]
-    text = json.dumps({"figures": figures, "depths": depths, "best": found.best.customers})
+    said = {
+        "figures": figures,
+        "depths": depths,
+        "best": found.best.customers,
+        "gain": gain_in_words(found),
+    }
+    text = json.dumps(said)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no tag can begin in it
 
 

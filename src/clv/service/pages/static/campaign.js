@@ -7,8 +7,8 @@
   const fields = ["list", "margin", "cost", "lift"];
   const columns = [...document.querySelectorAll("[data-column]")].map((one) => one.dataset.column);
   const otherNames = { monetary_value_7: ["monetary_7"], id: ["passenger_id", "customer_id"] };
-  let list = null; // the file that is judged
-  let judged = null; // its verdict: depths, and the query that it was asked with
+  let list = null; // the file that is chosen
+  let judged = null; // the verdict that is shown: its depths, and the list and query it was asked with
 
   /* ---- the list, and which of its columns is which */
 
@@ -86,7 +86,7 @@
   }
 
   /** Send the list; a request of the older kind, because only it tells how much went up. */
-  function send(path, query, type) {
+  function send(path, file, query, type) {
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
       request.open("POST", `${path}?${query}`);
@@ -106,9 +106,20 @@
         try { data = JSON.parse(text); } catch { /* no problem details */ }
         resolve({ ok: false, status: request.status, data });
       };
-      request.onerror = () => resolve({ ok: false, status: 0, data: { detail: "The list could not be sent: the service does not answer, or refuses lists of this size. Check that it runs, and try again." } });
-      request.send(list);
+      request.onerror = () => resolve({ ok: false, status: 0, data: { detail: "The list could not be sent: the service does not answer, or refuses lists of this size, or the file was changed after it was chosen. Check that it runs, choose the list again, and try again." } });
+      request.send(file);
     });
+  }
+
+  /** Say why there is no verdict: the list by its own name, each thing that is wrong on its own line. */
+  function refuse(answer, file) {
+    const box = by("failed");
+    const detail = answer.data.detail?.replaceAll("'list.csv'", () => `'${file.name}'`);
+    fail(box, { ...answer, data: { ...answer.data, detail } });
+    const said = box.querySelector("p");
+    const lines = (detail ?? "").split(/(?<=\. )(?=[\w, ]+: )/);
+    if (answer.status !== 401 && lines.length > 1) said.replaceWith(...lines.map((line) => make("p", {}, line)));
+    box.scrollIntoView({ block: "nearest" });
   }
 
   function busy(now) {
@@ -118,24 +129,27 @@
   }
 
   async function judge() {
+    if (by("send").disabled) return; // one is being judged
     clearErrors(form);
     by("failed").hidden = true;
     if (refused()) return;
-    const query = terms();
+    const query = terms(), file = list;
     busy(true);
     by("progress").value = 0;
-    const answer = await send("/campaign/judge", query, "text");
+    const answer = await send("/campaign/judge", file, query, "text");
     busy(false);
-    by("nothing").hidden = true;
     if (!answer.ok) {
       by("verdict").replaceChildren();
       const rest = showErrors(form, fields, answer.data.errors);
-      if (!answer.data.errors || rest.length) fail(by("failed"), answer);
+      const isBeside = answer.data.errors && !rest.length;
+      by("nothing").hidden = !isBeside;
+      if (!isBeside) refuse(answer, file);
       return;
     }
+    by("nothing").hidden = true;
     by("verdict").innerHTML = answer.body; // our own template, in which every value is escaped
     showMoney(by("verdict"));
-    judged = { ...JSON.parse(by("verdict-data").textContent), query };
+    judged = { ...JSON.parse(by("verdict-data").textContent), query, file };
     for (const place of by("verdict").querySelectorAll("[data-figure]")) {
       const { data, layout } = judged.figures[place.dataset.figure];
       const { template: _none, height: _reserved, width: _all, ...rest } = layout;
@@ -166,8 +180,8 @@
     by("depth-count").textContent = count(point.customers);
     by("depth").setAttribute("aria-valuetext", `the best ${count(point.customers)}`);
     by("depth-says").textContent = point.customers
-      ? `Expected profit ${money(point.profit)}, ${money(point.low)} to ${money(point.high)}; worth it with probability ${chance(point.probability)}. The last one chosen is expected to bring ${money(point.cutoff)}.`
-      : "Nobody: no cost, no profit.";
+      ? `${judged.gain} ${money(point.profit)}, ${money(point.low)} to ${money(point.high)}; worth it with probability ${chance(point.probability)}. From the last one chosen ${money(point.cutoff)} is still to come.`
+      : "Nobody: no cost, and nothing earned.";
     by("download").disabled = point.customers === 0;
     const plot = by("verdict").querySelector("[data-figure=depth]");
     Plotly.relayout(plot, { shapes: [{ type: "line", x0: point.customers, x1: point.customers, yref: "paper", y0: 0, y1: 1, line: { color: "#d55e00", width: 2 } }] });
@@ -177,9 +191,11 @@
     const query = new URLSearchParams(judged.query);
     query.set("customers", chosen().customers);
     by("download").disabled = true;
-    const answer = await send("/campaign/chosen", query, "blob");
+    by("failed").hidden = true;
+    // The list of this verdict, also where another one was chosen since.
+    const answer = await send("/campaign/chosen", judged.file, query, "blob");
     by("download").disabled = false;
-    if (!answer.ok) { fail(by("failed"), answer); by("failed").scrollIntoView(); return; }
+    if (!answer.ok) { refuse(answer, judged.file); return; }
     const address = URL.createObjectURL(answer.body);
     make("a", { href: address, download: "chosen-passengers.csv" }).click();
     setTimeout(() => URL.revokeObjectURL(address), 10_000);
@@ -188,10 +204,16 @@
   /* ---- events */
 
   form.addEventListener("submit", (event) => { event.preventDefault(); judge(); });
+  by("list").addEventListener("click", () => { by("list").value = ""; }); // the same file may be chosen again
   by("list").addEventListener("change", () => { if (by("list").files.length) take(by("list").files[0]); });
   by("example").addEventListener("click", async () => {
-    const answer = await fetch(form.querySelector("a[download]").href);
-    await take(new File([await answer.blob()], "example-passengers.csv", { type: "text/csv" }));
+    try {
+      const answer = await fetch(form.querySelector("a[download]").href);
+      await take(new File([await answer.blob()], "example-passengers.csv", { type: "text/csv" }));
+    } catch {
+      fail(by("failed"), { status: 0, data: { detail: "The service does not answer. Check that it runs, and try again." } });
+      return;
+    }
     judge();
   });
   const drop = by("drop");
