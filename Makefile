@@ -60,7 +60,7 @@ lock: setup ## Pin the requirements anew after a change of pyproject.toml
 
 .PHONY: pictures
 pictures: setup ## Make the pictures of the documentation anew (needs Chromium)
-	$(BIN)/python tools/pictures.py
+	$(BIN)/python -m tools.pictures
 
 .PHONY: docs
 docs: setup ## Write the generated reference (commands, settings, HTTP)

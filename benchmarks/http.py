@@ -45,6 +45,11 @@ class Server:
     port: int
     key: str = ""
 
+    @property
+    def address(self) -> str:
+        """Where it is asked."""
+        return f"http://127.0.0.1:{self.port}"
+
     def load(self, bodies: list[bytes], path: str, connections: int) -> Figures:
         """Send the bodies again and again over so many connections, for a while."""
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

@@ -1,7 +1,6 @@
 """How long a long list takes to its verdict: over HTTP, and on the page in a real browser."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +9,9 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from benchmarks.chromium import chromium
 from benchmarks.http import Server, serving
 from clv.data.simulate import simulate
 
@@ -59,9 +59,8 @@ def segments(home: Path) -> str:
 
 def measured(server: Server, file: Path) -> Iterator[float]:
     """Seconds by the API, then on the page."""
-    address = f"http://127.0.0.1:{server.port}"
     content = file.read_bytes()
-    with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=server.address, trust_env=False, timeout=60) as client:
 
         def ask() -> None:
             answer = client.post(
@@ -72,19 +71,12 @@ def measured(server: Server, file: Path) -> Iterator[float]:
             )
             answer.raise_for_status()
 
-        while client.get("/ready").status_code != httpx.codes.OK:
-            time.sleep(0.1)
         yield median_of(ask)
-    with sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"]
-        )
+    with chromium() as browser:
         page = browser.new_page()
-        page.goto(f"{address}/campaign")
+        page.goto(f"{server.address}/campaign")
         page.set_input_files("#list", file)
         yield median_of(lambda: judge(page))
-        browser.close()
 
 
 def judge(page: Page) -> None:

@@ -1,25 +1,21 @@
 """Make the pictures of the documentation: real pages of a real service on generated passengers.
 
-`python tools/pictures.py [FOLDER]` writes docs/pictures by default, and takes about two minutes,
+`python -m tools.pictures [FOLDER]` writes docs/pictures by default, and takes about two minutes,
 most of it training. The service runs on loopback, in a home of its own that is thrown away.
 """
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
+from benchmarks.chromium import chromium
+from benchmarks.http import serving
+from playwright.sync_api import Browser, FloatRect, Page
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
-CLV = Path(sys.executable).parent / "clv"
 DESK, PHONE = (1200, 1180), (390, 1180)
 PASSENGERS = [(5, 3, 60.0), (1, 1, 8.5), (7, 4, 80.0), (6, 2, 31.0), (2, 1, 12.4), (7, 6, 95.5)]
 
@@ -29,45 +25,17 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="clv-pictures-") as home:
-        variables = {**os.environ, "CLV_HOME": "var", "CLV_CURRENCY": "EUR"}
+        variables = {**os.environ, "CLV_HOME": f"{home}/var", "CLV_CURRENCY": "EUR"}
+        # The data are named as seen from there: a page shows what they are called.
         for arguments in (["sample-data"], ["train", "--data", "var/sample/activity.parquet"]):
-            subprocess.run([CLV, *arguments], env=variables, cwd=home, check=True)
-        with serving(variables, home) as address, sync_playwright() as playwright:
-            chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-            browser = playwright.chromium.launch(
-                executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"]
-            )
-            ask_for_some(address)
-            draw(browser, address, folder)
-            browser.close()
-
-
-@contextmanager
-def serving(variables: dict[str, str], home: str) -> Iterator[str]:
-    """A service; gives its address once it can predict."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    command = [str(CLV), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with (
-        subprocess.Popen(command, env=variables, cwd=home) as process,
-        httpx.Client(base_url=address, trust_env=False) as client,
-    ):
-        try:
-            while not is_ready(client) and process.poll() is None:
-                time.sleep(0.1)
-            yield address
-        finally:
-            process.terminate()
-
-
-def is_ready(client: httpx.Client) -> bool:
-    """Whether it answers, and well."""
-    try:
-        return client.get("/ready").is_success
-    except httpx.TransportError:
-        return False
+            command = [sys.executable, "-m", "clv", *arguments]
+            subprocess.run(command, env=variables, cwd=home, check=True)
+        with (
+            serving("-m", "clv", "serve", "--port", variables=variables) as server,
+            chromium() as browser,
+        ):
+            ask_for_some(server.address)
+            draw(browser, server.address, folder)
 
 
 def ask_for_some(address: str) -> None:
@@ -83,7 +51,10 @@ def ask_for_some(address: str) -> None:
         for recency, frequency, monetary in [PASSENGERS[number * number % len(PASSENGERS)]]
     ]
     asked = httpx.post(
-        f"{address}/api/predict/batch", json={"passengers": passengers}, trust_env=False
+        f"{address}/api/predict/batch",
+        json={"passengers": passengers},
+        trust_env=False,
+        timeout=60,  # it may still load its model
     )
     asked.raise_for_status()
 

@@ -85,12 +85,7 @@ def test_the_example_gets_its_verdict_whole_and_readable(
     judged(seen.page)
     shot(seen, f"campaign-verdict-{scheme}-{width}")
     assert seen.page.evaluate("document.activeElement.id") == "verdict-title"
-    assert seen.overflow() == 0
-    assert seen.cut_off() == []
-    assert seen.page.evaluate(ACCESSIBLE) == []
-    for plot in seen.plots():
-        assert plot["drawn"] > 0
-        assert plot["width"] <= width
+    seen.fits(width)
 
 
 def test_the_page_says_what_the_api_says(visit: Open, server: Server) -> None:

@@ -51,12 +51,7 @@ def test_a_page_fits_can_be_read_and_asks_nobody_else(
     seen = visit(PAGES[name], width=width, scheme=scheme)
     settled(name, seen.page)
     shot(seen, f"{name}-{scheme}-{width}")
-    assert seen.overflow() == 0
-    assert seen.cut_off() == []
-    assert seen.page.evaluate(ACCESSIBLE) == []
-    for plot in seen.plots():
-        assert plot["drawn"] > 0
-        assert plot["width"] <= width
+    seen.fits(width)
 
 
 @pytest.mark.parametrize("name", PAGES)

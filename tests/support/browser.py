@@ -69,6 +69,15 @@ class Visit:
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         return int(self.page.evaluate(wide))
 
+    def fits(self, width: int) -> None:
+        """See that a window of that width shows everything, and everybody can read it."""
+        assert self.overflow() == 0
+        assert self.cut_off() == []
+        assert self.page.evaluate(ACCESSIBLE) == []
+        for plot in self.plots():
+            assert plot["drawn"] > 0
+            assert plot["width"] <= width
+
     def plots(self) -> list[dict[str, float]]:
         """Width, height and number of drawn paths of each plot."""
         found: list[dict[str, float]] = self.page.evaluate(

@@ -1,6 +1,7 @@
 """`clv backup`, `clv restore` and `clv db`: the tracking database."""
 
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -81,16 +82,11 @@ def _has_keys(url: str) -> bool:
     """Whether there are keys, as far as can be told: what is restored over may be damaged."""
     from clv.tracking import KeyStore, open_database
 
-    try:
+    with suppress(StoreError), ExitStack() as closing:
         engine = open_database(url)
-    except StoreError:
-        return False
-    try:
+        closing.callback(engine.dispose)
         return bool(KeyStore(engine).keys())
-    except StoreError:
-        return False
-    finally:
-        engine.dispose()
+    return False
 
 
 @app.command()

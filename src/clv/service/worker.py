@@ -148,6 +148,8 @@ class Worker:
             self._check.done() and loop.time() - self._checked_at > _CHECK_HOLDS_S
         ):
             self._check = loop.create_task(self.request_log.check())
+            # One that nobody waits for any more, as while the database hangs, failed unheard.
+            self._check.add_done_callback(lambda check: check.cancelled() or check.exception())
             self._checked_at = loop.time()
         await asyncio.wait([self._check], timeout=_CHECK_TIMEOUT_S)
         if not self._check.done():

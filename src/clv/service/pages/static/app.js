@@ -52,6 +52,8 @@ window.clv = (() => {
   const exact = (key, value, context) =>
     key === "id" && typeof value === "number" && context ? context.source : value;
 
+  const NO_ANSWER = { ok: false, status: 0, data: { detail: "The service does not answer. Check that it runs, and try again." } };
+
   /** Ask the API: {ok, status, data}, where data is problem details when not ok. Never throws. */
   async function ask(method, path, body) {
     try {
@@ -60,8 +62,7 @@ window.clv = (() => {
       const text = await answer.text();
       return { ok: answer.ok, status: answer.status, data: text ? JSON.parse(text, exact) : {} };
     } catch {
-      const detail = "The service does not answer. Check that it runs, and try again.";
-      return { ok: false, status: 0, data: { detail } };
+      return NO_ANSWER;
     }
   }
 
@@ -117,5 +118,5 @@ window.clv = (() => {
 
   showMoney(document);
 
-  return { ask, by, change, clearErrors, count, currency, draw, fail, make, moment, money, percent, showErrors, showMoney };
+  return { NO_ANSWER, ask, by, change, clearErrors, count, currency, draw, fail, make, moment, money, percent, showErrors, showMoney };
 })();

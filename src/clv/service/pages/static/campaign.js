@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { by, clearErrors, count, draw, fail, make, money, percent, showErrors, showMoney } = window.clv;
+  const { NO_ANSWER, by, clearErrors, count, draw, fail, make, money, percent, showErrors, showMoney } = window.clv;
   const form = by("ask");
   const fields = ["list", "margin", "cost", "lift"];
   const columns = [...document.querySelectorAll("[data-column]")].map((one) => one.dataset.column);
@@ -211,7 +211,7 @@
       const answer = await fetch(form.querySelector("a[download]").href);
       await take(new File([await answer.blob()], "example-passengers.csv", { type: "text/csv" }));
     } catch {
-      fail(by("failed"), { status: 0, data: { detail: "The service does not answer. Check that it runs, and try again." } });
+      fail(by("failed"), NO_ANSWER);
       return;
     }
     judge();
