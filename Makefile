@@ -38,7 +38,7 @@ test: setup ## All tests
 
 .PHONY: acceptance
 acceptance: setup ## The slow promises: full training on real data, the container image
-	$(BIN)/pytest -m acceptance $(ARGS)
+	$(BIN)/pytest -m acceptance --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: setup ## Lint, types, import rules, pinned requirements, generated docs
