@@ -27,7 +27,7 @@ def test_a_module_offers_what_it_says(name: str) -> None:
 
 
 def test_help_waits_for_no_heavy_library() -> None:
-    heavy = {"mlflow", "duckdb", "pyarrow", "onnxruntime", "sklearn", "sqlalchemy", "plotly"}
+    heavy = {"mlflow", "duckdb", "pyarrow", "sklearn", "sqlalchemy", "plotly"}
     loaded = subprocess.run(
         [sys.executable, "-c", "import clv.cli, sys; print(*sys.modules)"],
         capture_output=True,
@@ -41,9 +41,6 @@ def test_a_server_runs_where_nothing_is_installed_that_trains() -> None:
     training = (
         "sklearn",
         "lightgbm",
-        "onnx",
-        "skl2onnx",
-        "onnxmltools",
         "optuna",
         "scipy",
         "pandas",

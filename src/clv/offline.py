@@ -1,14 +1,13 @@
 """Libraries that do more than asked are told not to. Import before them; it acts on import.
 
-ONNX Runtime from 1.29 and MLflow send usage data by default, MLflow writes to standard error in a
-form of its own, and both can be told otherwise only by environment variables that stand before they
-are imported. Who set them already is left alone.
+MLflow sends usage data by default, writes to standard error in a form of its own, and can be told
+otherwise only by environment variables that stand before it is imported. Who set them already is
+left alone.
 """
 
 import os
 
 for _name, _value in {
-    "ORT_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
     # A registry that is away is said within seconds, not after seven retries.

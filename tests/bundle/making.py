@@ -17,7 +17,7 @@ from clv.bundle import (
     write_bundle,
 )
 from clv.models.estimators import ReturnClassifier
-from clv.models.export import export, exported_target
+from clv.models.tabulate import tabulate, target_of
 from clv.schema import FEATURES, MONETARY, Activity, Window
 
 __all__ = ["UNCERTAINTY", "bundle_of", "manifest_of", "returning_like_anybody"]
@@ -49,7 +49,7 @@ def manifest_of(model: Any, **changes: Any) -> Manifest:
     said = np.maximum(model.predict(_GOLDEN) - _GOLDEN[:, MONETARY], 0)
     fields: dict[str, Any] = {
         "model": "made for a test",
-        "target": exported_target(model),
+        "target": target_of(model),
         "features": FEATURES,
         "observation_days": 7,
         "horizon_days": 30,
@@ -86,6 +86,6 @@ def manifest_of(model: Any, **changes: Any) -> Manifest:
 
 def bundle_of(model: Any, folder: Path, **changes: Any) -> Path:
     """Write a bundle that serves a fitted model."""
-    graph = export(model, returning_like_anybody())
-    write_bundle(folder, manifest_of(model, **changes), {"serving": graph, "holdout": graph})
+    cells = tabulate(model, returning_like_anybody())
+    write_bundle(folder, manifest_of(model, **changes), {"serving": cells, "holdout": cells})
     return folder

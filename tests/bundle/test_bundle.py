@@ -1,6 +1,7 @@
 """A bundle is written whole, read as it was written, and refused when anything about it is odd."""
 
 import hashlib
+import io
 import json
 import pickle
 from collections.abc import Callable
@@ -8,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from bundle.making import bundle_of, manifest_of, returning_like_anybody
-from clv.bundle import Histogram, Manifest, Predictor, write_bundle
+from clv.bundle import Cells, Histogram, Manifest, Predictor, write_bundle
 from clv.bundle.manifest import sha256_of
 from clv.errors import BundleError
 from clv.models.estimators import MeanRegressor
-from clv.models.export import export
+from clv.models.tabulate import tabulate
 from clv.schema import Window
 
-FILES = ("manifest.json", "serving.onnx", "holdout.onnx")
+FILES = ("manifest.json", "serving.npz", "holdout.npz")
 
 
 def refusal(folder: Path) -> str:
@@ -55,12 +54,12 @@ def put(folder: Path, name: str, content: bytes) -> None:
 
 def test_a_bundle_is_read_as_it_was_written(model: Any, tmp_path: Path) -> None:
     said = manifest_of(model)
-    graph = export(model, returning_like_anybody())
-    written = write_bundle(tmp_path / "b", said, {"serving": graph, "holdout": graph})
+    cells = tabulate(model, returning_like_anybody())
+    written = write_bundle(tmp_path / "b", said, {"serving": cells, "holdout": cells})
     assert {path.name for path in (tmp_path / "b").iterdir()} == set(FILES)
     assert Manifest.read(tmp_path / "b") == written
     assert written.model_dump(exclude={"files"}) == said.model_dump(exclude={"files"})
-    assert written.files["serving.onnx"] == hashlib.sha256(graph).hexdigest()
+    assert written.files["serving.npz"] == hashlib.sha256(cells.to_bytes()).hexdigest()
     assert written.window == Window(7, 30)
 
 
@@ -74,7 +73,7 @@ def test_a_manifest_is_json_that_any_reader_can_parse(bundle: Path) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
     content = json.loads((bundle / "manifest.json").read_text(), parse_constant=refuse)
-    assert content["format"] == 3
+    assert content["format"] == 4
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -109,9 +108,11 @@ def test_a_failure_while_writing_leaves_no_bundle(
 
 
 def test_half_a_bundle_is_not_written(model: Any, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"holdout\.onnx"):
+    with pytest.raises(FileNotFoundError, match=r"holdout\.npz"):
         write_bundle(
-            tmp_path / "b", manifest_of(model), {"serving": export(model, returning_like_anybody())}
+            tmp_path / "b",
+            manifest_of(model),
+            {"serving": tabulate(model, returning_like_anybody())},
         )
     assert not (tmp_path / "b").exists()
 
@@ -127,9 +128,9 @@ def test_a_bundle_is_not_written_over_another(bundle: Path, model: Any) -> None:
 # ---------------------------------------------------------------- refused
 
 
-@pytest.mark.parametrize("name", ["serving.onnx", "holdout.onnx"])
+@pytest.mark.parametrize("name", ["serving.npz", "holdout.npz"])
 @pytest.mark.parametrize("where", [0, 0.5, -1])
-def test_a_changed_byte_is_noticed_in_either_graph(bundle: Path, name: str, where: float) -> None:
+def test_a_changed_byte_is_noticed_in_either_table(bundle: Path, name: str, where: float) -> None:
     content = bytearray((bundle / name).read_bytes())
     content[where if where == -1 else int(where * len(content))] ^= 1
     (bundle / name).write_bytes(content)
@@ -164,15 +165,15 @@ def test_a_file_that_the_manifest_vouches_for_but_nobody_needs_is_refused(bundle
     assert "at fault: model.pkl" in refusal(bundle)
 
 
-def test_a_graph_without_checksum_is_refused(bundle: Path) -> None:
-    rewrite(bundle, lambda content: content["files"].pop("serving.onnx"))
-    assert "at fault: serving.onnx" in refusal(bundle)
+def test_a_table_without_checksum_is_refused(bundle: Path) -> None:
+    rewrite(bundle, lambda content: content["files"].pop("serving.npz"))
+    assert "at fault: serving.npz" in refusal(bundle)
 
 
-def test_a_folder_in_place_of_a_graph_is_refused(bundle: Path) -> None:
-    (bundle / "serving.onnx").unlink()
-    (bundle / "serving.onnx").mkdir()
-    assert f"'{bundle / 'serving.onnx'}' cannot be read" in refusal(bundle)
+def test_a_folder_in_place_of_a_table_is_refused(bundle: Path) -> None:
+    (bundle / "serving.npz").unlink()
+    (bundle / "serving.npz").mkdir()
+    assert f"'{bundle / 'serving.npz'}' cannot be read" in refusal(bundle)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_manifest_that_is_not_understood_is_refused_by_the_name_of_the_field(
 ) -> None:
     rewrite(bundle, change)
     said = refusal(bundle)
-    assert f"'{bundle / 'manifest.json'}' is no manifest of format 3" in said
+    assert f"'{bundle / 'manifest.json'}' is no manifest of format 4" in said
     assert named in said
     assert "Train again, or use the version of clv that wrote it." in said
 
@@ -207,48 +208,70 @@ def test_a_manifest_that_is_not_understood_is_refused_by_the_name_of_the_field(
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"format": NaN}', b"null"])
 def test_what_is_no_manifest_is_refused(bundle: Path, content: bytes) -> None:
     (bundle / "manifest.json").write_bytes(content)
-    assert "is no manifest of format 3" in refusal(bundle)
+    assert "is no manifest of format 4" in refusal(bundle)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no graph", pickle.dumps([1, 2])], ids=["empty", "text", "pickle"]
+    "content", [b"", b"no table", pickle.dumps([1, 2])], ids=["empty", "text", "pickle"]
 )
-def test_what_is_no_graph_is_refused_though_somebody_vouched_for_it(
+def test_what_is_no_table_is_refused_though_somebody_vouched_for_it(
     bundle: Path, content: bytes
 ) -> None:
-    put(bundle, "serving.onnx", content)
+    put(bundle, "serving.npz", content)
     said = refusal(bundle)
-    assert f"'{bundle / 'serving.onnx'}' is no usable graph" in said
+    assert f"'{bundle / 'serving.npz'}' is no usable table" in said
     assert "Register the bundle again, or roll back" in said
 
 
-def _graph_of(input_name: str, columns: int) -> bytes:
-    graph = helper.make_graph(
-        [helper.make_node("Relu", [input_name], ["y"])],
-        "another",
-        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, [None, columns])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, columns])],
-    )
-    opset = [helper.make_opsetid("", 15)]
-    return bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
+def npz(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def table(**changes: Any) -> bytes:
+    """A table of four cells; `changes` replace arrays of it, None takes one away."""
+    arrays = {
+        "recency_thresholds": np.array([3.5]),
+        "frequency_thresholds": np.empty(0),
+        "monetary_thresholds": np.array([10.0]),
+        "expected": np.arange(4.0),
+        "p_return": np.full(4, 0.5),
+        "weights": np.zeros(3),
+    }
+    return npz(**{name: array for name, array in {**arrays, **changes}.items() if array is not None})
 
 
 @pytest.mark.parametrize(
-    "graph", [_graph_of("rows", 3), _graph_of("activity", 5)], ids=["name", "columns"]
-)
-def test_a_graph_that_asks_for_something_else_is_refused(bundle: Path, graph: bytes) -> None:
-    onnx.checker.check_model(graph)
-    put(bundle, "serving.onnx", graph)
-    assert "is no usable graph" in refusal(bundle)
+    ("change", "fault"),
+    [
+        ({"expected": None}, "expected"),
+        ({"monetary_thresholds": None}, "monetary_thresholds"),
+        ({"expected": np.arange(5.0)}, "5 expectations and 4 probabilities for 4 cells"),
+        ({"p_return": np.arange(3.0)}, "4 expectations and 3 probabilities for 4 cells"),
+        ({"monetary_thresholds": np.array([9.0, 8.0]), "expected": np.arange(6.0),
+          "p_return": np.arange(6.0)}, "thresholds must rise"),
+        ({"recency_thresholds": np.array(["a"])}, "could not convert"),
+        ({"expected": np.array([print] * 4)}, "allow_pickle"),
+    ],
+)  # fmt: skip
+def test_a_table_of_something_else_is_refused(
+    bundle: Path, change: dict[str, Any], fault: str
+) -> None:
+    assert Cells.from_bytes(table()).expected.tolist() == [0, 1, 2, 3]
+    put(bundle, "serving.npz", table(**change))
+    said = refusal(bundle)
+    assert "is no usable table" in said
+    assert fault in said
 
 
-def test_a_graph_that_computes_something_else_is_refused(bundle: Path) -> None:
+def test_a_table_that_computes_something_else_is_refused(bundle: Path) -> None:
     two = MeanRegressor().fit(np.ones((3, 3)), [1.0, 2.0, 3.0])
-    put(bundle, "serving.onnx", export(two, returning_like_anybody()))
+    put(bundle, "serving.npz", tabulate(two, returning_like_anybody()).to_bytes())
     said = refusal(bundle)
     assert f"'{bundle}' does not compute what it did when it was written" in said
     assert "golden row 0 gives 2 as expected_increment, expected" in said
-    assert "Train again on this machine" in said
+    assert "Register the bundle again, or roll back" in said
 
 
 def test_golden_rows_that_differ_are_refused(bundle: Path) -> None:
@@ -256,10 +279,10 @@ def test_golden_rows_that_differ_are_refused(bundle: Path) -> None:
     assert "golden row 2" in refusal(bundle)
 
 
-def test_a_graph_that_gives_no_number_is_refused(bundle: Path) -> None:
+def test_a_table_that_gives_no_number_is_refused(bundle: Path) -> None:
     nowhere = MeanRegressor()
     nowhere.mean_ = float("nan")
-    put(bundle, "serving.onnx", export(nowhere, returning_like_anybody()))
+    put(bundle, "serving.npz", tabulate(nowhere, returning_like_anybody()).to_bytes())
     rewrite(bundle, lambda content: content.update(target="total"))
     assert "golden row 0 gives nan as expected_increment" in refusal(bundle)
 

@@ -72,12 +72,13 @@ def test_each_interval_is_the_shortest_that_crepes_would_give(level: float) -> N
 def test_new_customers_fall_into_their_interval_as_often_as_it_says_in_every_bin(
     level: float,
 ) -> None:
-    intervals = Intervals(calibrated(*customers(40_000, seed=2)))
+    calibration = calibrated(*customers(40_000, seed=2))
+    intervals = Intervals(calibration)
     expected, came = customers(80_000, seed=3)
     bins = intervals.bin_of(expected)
     low, high = intervals.around(expected, bins, level)
     held = (low <= came) & (came <= high)
-    for number, part in enumerate(intervals.calibration.bins):
+    for number, part in enumerate(calibration.bins):
         share = held[bins == number].mean()
         never = 1 - part.returning - 0.01  # one in a hundred gets money back
         if never > level:  # a point, and it holds all who never return
@@ -115,8 +116,9 @@ def test_where_more_than_the_level_never_return_the_interval_is_a_point() -> Non
 
 
 def test_nobody_returns_every_interval_is_a_point() -> None:
-    intervals = Intervals(calibrated(np.zeros(500), np.zeros(500)))
-    assert len(intervals.calibration.bins) == 1
+    calibration = calibrated(np.zeros(500), np.zeros(500))
+    assert len(calibration.bins) == 1
+    intervals = Intervals(calibration)
     low, high = intervals.around(np.zeros(3), np.zeros(3, dtype=int), 0.99)
     assert (low == 0).all() and (high == 0).all()  # noqa: PT018
 
@@ -186,8 +188,9 @@ def test_few_customers_make_few_bins() -> None:
 def test_kept_ratios_are_as_good_as_all() -> None:
     """Of a large bin 500 quantiles are kept: a level is then right to half a percent."""
     expected, came = np.ones(60_000), np.random.default_rng(3).exponential(1, 60_000)
-    intervals = Intervals(calibrated(expected, came))
-    assert len(intervals.calibration.bins[0].ratios) == 500
+    calibration = calibrated(expected, came)
+    assert len(calibration.bins[0].ratios) == 500
+    intervals = Intervals(calibration)
     for level in LEVELS:
         low, high = (float(bound[0]) for bound in intervals.bounds(level))
         assert ((came >= low) & (came <= high)).mean() == pytest.approx(level, abs=0.005)

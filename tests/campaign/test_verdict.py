@@ -20,7 +20,7 @@ from clv.errors import DataError
 @pytest.fixture(scope="module")
 def predictions(predictor: Predictor) -> Predictions:
     """Of 500 made-up passengers by the champion's own calibration."""
-    return said_of(expected(500, np.random.default_rng(4)), predictor.intervals.calibration)
+    return said_of(expected(500, np.random.default_rng(4)), predictor.calibration)
 
 
 def judged(predictor: Predictor, predictions: Predictions, **terms: float) -> Evaluation:
@@ -91,12 +91,12 @@ def test_a_lift_is_worth_as_much_as_its_share_of_the_margin(
 def test_enough_is_the_fewest_that_settle_it(
     predictor: Predictor, predictions: Predictions
 ) -> None:
-    few = said_of(expected(40, np.random.default_rng(6)), predictor.intervals.calibration)
+    few = said_of(expected(40, np.random.default_rng(6)), predictor.calibration)
     mean = judged(predictor, few).expected_increment.mean
     found = judged(predictor, few, cost=mean * 0.25 * 0.6)
     assert found.verdict == "not enough evidence"
     assert found.enough is not None
-    own = Segment(few, predictor.intervals.calibration).mean()
+    own = Segment(few, predictor.calibration).mean()
     needed = found.campaign.needed
     assert own.of_as_many(found.enough).interval(0.9)[0] >= needed
     assert own.of_as_many(found.enough - 1).interval(0.9)[0] < needed
@@ -108,7 +108,7 @@ def test_enough_is_the_fewest_that_settle_it(
 def test_the_best_depth_is_the_best_of_all_and_on_the_curve(
     predictor: Predictor, predictions: Predictions
 ) -> None:
-    segment = Segment(predictions, predictor.intervals.calibration)
+    segment = Segment(predictions, predictor.calibration)
     for cost in (0.5, 2.5, 20.0):
         campaign = Campaign(margin=0.25, cost=cost)
         best = best_depth(segment, campaign)
@@ -148,12 +148,12 @@ def test_passengers_nobody_learnt_from_are_warned_of(
     found = judged(predictor, rare)
     assert found.out_of_support == 100
     assert any(warning.startswith("100 of 500 passengers are unlike") for warning in found.warnings)
-    few = said_of(expected(5, np.random.default_rng(1)), predictor.intervals.calibration)
+    few = said_of(expected(5, np.random.default_rng(1)), predictor.calibration)
     assert any("mostly chance" in warning for warning in judged(predictor, few).warnings)
 
 
 def test_of_passengers_who_are_worth_nothing_all_is_said_too(predictor: Predictor) -> None:
-    nothing = said_of(np.zeros(50), predictor.intervals.calibration)
+    nothing = said_of(np.zeros(50), predictor.calibration)
     found = judged(predictor, nothing, cost=100.0)
     assert found.verdict == "not worth it"
     assert found.best.customers == 0

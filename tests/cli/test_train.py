@@ -97,7 +97,7 @@ def test_if_missing_trains_anew_where_the_champion_can_serve_nobody(
     settings = Settings(home=home)
     manifest = open_registry(settings).bundle("1") / "manifest.json"
     whole = manifest.read_text()
-    manifest.write_text(whole.replace('"format": 3', '"format": 2'))
+    manifest.write_text(whole.replace('"format": 4', '"format": 3'))
     try:
         with quickly():
             finished = clv_in("train", "--if-missing", home=home)
@@ -311,7 +311,7 @@ def test_without_the_training_libraries_it_says_what_to_install(clv, home, monke
     monkeypatch.setattr("clv.cli.training.find_spec", lambda _: None)
     refused = clv("train")
     assert refused.code == 2
-    assert refused.complaint.startswith("clv: Training needs sklearn, lightgbm, onnx, ")
+    assert refused.complaint.startswith("clv: Training needs sklearn, lightgbm, ")
     assert refused.complaint.endswith("Install clv[train].")
     assert not home.exists()
 

@@ -1,7 +1,6 @@
 """What the probability of return promises: calibrated, repeatable, the same when served."""
 
 import numpy as np
-import onnxruntime
 import pyarrow
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,8 @@ from clv.data.checks import History
 from clv.data.simulate import simulate
 from clv.models.candidates import returning
 from clv.models.estimators import PersistenceRegressor, ReturnClassifier
-from clv.models.export import INPUT, export
+from clv.bundle import Cells
+from clv.models.tabulate import tabulate
 from clv.schema import MAX_FREQUENCY, MAX_MONETARY, MONETARY, Floats, Mask
 
 SEED = 42
@@ -142,23 +142,22 @@ def test_it_is_calibrated_on_others_of_the_same_kind(
 
 
 def served(model: ReturnClassifier, X: Floats) -> Floats:
-    graph = export(PersistenceRegressor().fit(X[:2], X[:2, MONETARY]), model)
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(["p_return"], {INPUT: X.astype(np.float32)})[0][:, 0])
+    cells: Cells = tabulate(PersistenceRegressor().fit(X[:2], X[:2, MONETARY]), model)
+    return np.asarray(cells.p_return[cells.of(X)])
 
 
-def test_the_graph_says_what_was_learnt(learnt: ReturnClassifier, crowd: Floats) -> None:
-    assert served(learnt, crowd) == pytest.approx(p_of(learnt, crowd), abs=1e-5)
+def test_the_table_says_what_was_learnt_to_the_last_bit(learnt: ReturnClassifier, crowd: Floats) -> None:
+    assert served(learnt, crowd).tolist() == p_of(learnt, crowd).tolist()
 
 
 @pytest.mark.parametrize("returned", [0, 1])
-def test_where_all_did_the_same_there_is_a_graph_too(X: Floats, returned: int) -> None:
+def test_where_all_did_the_same_there_is_a_table_too(X: Floats, returned: int) -> None:
     model = returning(SEED).fit(X, np.full(len(X), returned))
-    assert served(model, X) == pytest.approx(p_of(model, X), abs=1e-5)
+    assert served(model, X).tolist() == p_of(model, X).tolist()
 
 
 def test_a_few_who_returned_among_many_are_enough_to_learn_from(X: Floats) -> None:
     model = returning(SEED).fit(X[:1_000], np.arange(1_000) % 50 == 0)
     p = p_of(model, X[:1_000])
     assert p.mean() == pytest.approx(0.02, abs=0.01)
-    assert served(model, X[:1_000]) == pytest.approx(p, abs=1e-5)
+    assert served(model, X[:1_000]).tolist() == p.tolist()

@@ -59,7 +59,7 @@ def test_a_corrupt_new_champion_is_refused_for_all_to_see_and_the_old_one_serves
     (champion,) = [one.number for one in registry.versions() if "champion" in one.aliases]
     again = RunRecord("again", {}, {})
     number = registry.register(registry.bundle(champion), [], again, {})
-    graph = registry.bundle(number) / "serving.onnx"
+    graph = registry.bundle(number) / "serving.npz"
     graph.write_bytes(graph.read_bytes()[:-1] + b"?")
     with serving(home) as server, server.client() as client:
         refused = client.post(f"/api/models/{number}/promote", json={"reason": "newer"})
@@ -114,7 +114,7 @@ def test_a_restart_with_a_champion_that_cannot_be_loaded_serves_the_one_before(
     registry.promote(number, "newer")
     whole, away = (bundle.parent.parent if "run" in harm else bundle), home / "away"
     if harm == "altered":
-        (bundle / "serving.onnx").write_bytes(b"?")
+        (bundle / "serving.npz").write_bytes(b"?")
     else:
         whole.rename(away)
     with serving(home) as server, server.client() as client:

@@ -105,7 +105,7 @@ def fake(registry: Registry, tmp_path: Path) -> FakeRegistry:
     good = registry.bundle("1")
     broken = tmp_path / "broken"
     shutil.copytree(good, broken)
-    (broken / "serving.onnx").write_bytes(b"not what it was")
+    (broken / "serving.npz").write_bytes(b"not what it was")
     return FakeRegistry({"1": good, "2": broken, "3": good})
 
 
@@ -142,7 +142,7 @@ def test_a_bundle_that_was_refused_is_looked_at_again_when_it_is_named_again(
 
 def test_a_bundle_that_could_not_be_read_is_tried_again(fake: FakeRegistry, tmp_path: Path) -> None:
     """What a network disk did not give this time, it may give the next."""
-    graph = fake.bundles["2"] / "serving.onnx"
+    graph = fake.bundles["2"] / "serving.npz"
     graph.unlink()
     graph.symlink_to(graph)  # opening it is an OSError
     models = models_of(fake)
@@ -292,9 +292,9 @@ def test_a_copy_that_was_damaged_is_made_anew(
     last.keep("1", registry.bundle("1"))
     _, folder = last.find() or pytest.fail("nothing was kept")
     if harm == "altered":
-        (folder / "serving.onnx").write_bytes(b"?")
+        (folder / "serving.npz").write_bytes(b"?")
     else:
-        (folder / "serving.onnx").unlink()
+        (folder / "serving.npz").unlink()
     last.keep("1", registry.bundle("1"))
     assert last.find() == ("1", folder)
     assert Predictor.load(folder).window == WINDOW

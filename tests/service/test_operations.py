@@ -551,7 +551,7 @@ def test_a_version_that_cannot_be_loaded_is_not_promoted_and_no_path_is_told(
     pair: tuple[Server, Path], both: httpx.Client
 ) -> None:
     registry = open_registry(Settings(home=pair[1]))
-    artefact = registry.bundle("3") / "serving.onnx"
+    artefact = registry.bundle("3") / "serving.npz"
     whole = artefact.read_bytes()
     artefact.write_bytes(b"not what it was")
     try:

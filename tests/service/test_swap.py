@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from clv.bundle import Predictor
-from clv.bundle.manifest import GRAPHS, MANIFEST, Manifest, sha256_of
+from clv.bundle.manifest import MANIFEST, TABLES, Manifest, sha256_of
 from clv.registry import Registry, RunRecord, open_registry
 from clv.schema import Activity
 from clv.service.schemas import PassengerIn, tracked
@@ -37,7 +37,7 @@ def models(home: Path) -> Registry:
 
 @pytest.fixture
 def other(models: Registry, tmp_path: Path) -> str:
-    """A second version: it serves the graph that the first was tested with, of fewer passengers."""
+    """A second version: it serves the table that the first was tested with, of fewer passengers."""
     bundle = Path(shutil.copytree(models.bundle("1"), tmp_path / "bundle"))
     manifest = Manifest.read(bundle)
     holdout = Predictor.load(bundle, role="holdout")
@@ -50,12 +50,12 @@ def other(models: Registry, tmp_path: Path) -> str:
         )
         for row, one in zip(manifest.golden, said, strict=True)
     ]
-    shutil.copyfile(bundle / GRAPHS["holdout"], bundle / GRAPHS["serving"])
+    shutil.copyfile(bundle / TABLES["holdout"], bundle / TABLES["serving"])
     changed = manifest.model_copy(
         update={
             "golden": tuple(golden),
-            "uncertainty": dict.fromkeys(GRAPHS, manifest.uncertainty["holdout"]),
-            "files": {name: sha256_of(bundle / name) for name in GRAPHS.values()},
+            "uncertainty": dict.fromkeys(TABLES, manifest.uncertainty["holdout"]),
+            "files": {name: sha256_of(bundle / name) for name in TABLES.values()},
         }
     )
     (bundle / MANIFEST).write_text(changed.model_dump_json())

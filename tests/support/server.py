@@ -22,7 +22,7 @@ _SERVE = """
 import os, sys
 class Absent:
     def find_spec(name, path=None, target=None):
-        if name in ("pandas", "scipy", "sklearn", "lightgbm", "onnx", "skl2onnx", "onnxmltools"):
+        if name in ("pandas", "scipy", "sklearn", "lightgbm"):
             raise ModuleNotFoundError(f"{name} is not on a server", name=name)
 sys.meta_path.insert(0, Absent)
 def refuse(event, arguments):

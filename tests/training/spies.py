@@ -7,12 +7,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from clv.models.candidates import Candidate
+from clv.models.estimators import MeanRegressor
 from clv.schema import MONETARY, Floats
 
 __all__ = ["Knows", "Refuses", "Steps", "candidate"]
 
 
-class Knows(RegressorMixin, BaseEstimator):
+class Knows(MeanRegressor):  # has no thresholds
     """Says 1 of whom it learnt from and 0 of everybody else; all of them keep what they saw."""
 
     fitted: ClassVar[list[frozenset[float]]] = []

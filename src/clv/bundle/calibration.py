@@ -14,37 +14,28 @@ Source: Vovk, Gammerman, Shafer (2005), Algorithmic Learning in a Random World, 
 (Mondrian predictors); the ratio is their normalised nonconformity with the score as difficulty.
 """
 
-from bisect import bisect_right
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
 from pydantic import model_validator
 
 from clv.bundle.part import Part
-from clv.errors import DataError
 from clv.metrics import to_micros
-from clv.schema import Floats, Ints
+from clv.schema import Floats
 
 __all__ = [
-    "DEFAULT_LEVEL",
-    "MAX_LEVEL",
-    "MIN_LEVEL",
     "SKEW_POWER",
     "VARIANCE_POWER",
     "Calibration",
-    "Intervals",
     "ScoreBin",
 ]
-
-MIN_LEVEL, DEFAULT_LEVEL, MAX_LEVEL = 0.5, 0.9, 0.99
 
 _BINS = 10
 # Fewer customers than this in a bin bound no interval of level 0.9 from both sides with confidence.
 _MIN_ROWS = 50
 # Ratios that are kept of a bin: they settle a level to a five-hundredth.
 _KEPT = 500
-# Scores nearer than this share of themselves are one score: graphs compute in float32.
+# Scores nearer than this share of themselves are one score: sums of trees differ in last digits.
 _APART = 1e-5
 # The least scale, as a share of the mean expected increment.
 _FLOOR = 0.01
@@ -151,7 +142,7 @@ def _edges(served: Floats, unseen: Floats, count: int) -> Floats:
     models behind these spread a tie a little.
     """
     values = np.unique(np.concatenate((served, unseen)))
-    # What the graph rounds to one side of an edge must not have been learnt on the other.
+    # What rounding puts on one side of an edge must not have been learnt on the other.
     apart = np.diff(values) > _APART * np.maximum(values[1:], 1.0)
     last, first = values[np.append(apart, True)], values[np.append(True, apart)]
     upto = [np.searchsorted(np.sort(scores), last, "right") for scores in (served, unseen)]
@@ -185,78 +176,3 @@ def _bin(expected: Floats, increment: Floats, scale: Floats) -> ScoreBin:
         asymmetry=float((off**3).sum() / (scale**SKEW_POWER).sum()),
         ratios=tuple(float(f"{value:.6g}") for value in kept.tolist()),
     )
-
-
-class Intervals:
-    """A calibration made ready for predicting; holds NumPy arrays only.
-
-    Parameters
-    ----------
-    calibration : Calibration
-    """
-
-    def __init__(self, calibration: Calibration) -> None:
-        self.calibration = calibration
-        self._edges = np.array(calibration.edges)
-        self._ratios = [np.array(part.ratios) for part in calibration.bins]
-        self.bounds = lru_cache(maxsize=64)(self._bounds)
-        self.plain_bounds = lru_cache(maxsize=64)(self._plain_bounds)
-
-    def bin_of(self, expected: Floats) -> Ints:
-        """Bin of each expected increment, from 0, shape (n,)."""
-        return np.searchsorted(self._edges, expected, side="right")
-
-    def around(self, expected: Floats, bins: Ints, level: float) -> tuple[Floats, Floats]:
-        """Lowest and highest increment of the interval at `level`, each of shape (n,).
-
-        Raises
-        ------
-        DataError
-            Where the level is out of its range.
-        """
-        low, high = self.bounds(level)
-        scale = np.maximum(expected, self.calibration.floor)
-        return low[bins] * scale, high[bins] * scale
-
-    def around_one(self, expected: float, level: float) -> tuple[int, float, float]:
-        """Bin of one expected increment, from 0, and its interval; as `bin_of` and `around`."""
-        low, high = self.plain_bounds(level)
-        score_bin = bisect_right(self.calibration.edges, expected)
-        scale = max(expected, self.calibration.floor)
-        return score_bin, low[score_bin] * scale, high[score_bin] * scale
-
-    def _plain_bounds(self, level: float) -> tuple[list[float], list[float]]:
-        low, high = self.bounds(level)
-        return low.tolist(), high.tolist()
-
-    def _bounds(self, level: float) -> tuple[Floats, Floats]:
-        if not MIN_LEVEL <= level <= MAX_LEVEL:
-            raise DataError(
-                f"level={level}: expected a number from {MIN_LEVEL} to {MAX_LEVEL}, the share of "
-                "customers whose spend the interval shall hold."
-            )
-        shortest = [
-            _shortest(ratios, part.rows, level)
-            for ratios, part in zip(self._ratios, self.calibration.bins, strict=True)
-        ]
-        low, high = np.array(shortest).T
-        return low, high
-
-
-def _shortest(ratios: Floats, rows: int, level: float) -> tuple[float, float]:
-    """Bounds of the shortest run of `ratios` that holds `level`, the first where several do.
-
-    Between the i-th and the j-th of n calibrated customers a new one falls with probability of at
-    least (j - i) / (n + 1), so the run is that much longer than the level. Where n is too small
-    for the level the run is all there is.
-
-    A run begins at a refund only where no other can hold the level: to say "less than what is
-    spent already" of everybody, to save a little width, would be absurd.
-    """
-    count = len(ratios)
-    length = min(count, int(np.ceil(level * (1 + 1 / rows) * count)) + 1)
-    widths = ratios[length - 1 :] - ratios[: count - length + 1]
-    nothing = int(np.searchsorted(ratios, 0.0))
-    start = nothing if nothing < len(widths) else 0
-    first = start + int(np.argmin(widths[start:]))
-    return float(ratios[first]), float(ratios[first + length - 1])

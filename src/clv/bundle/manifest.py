@@ -1,4 +1,4 @@
-"""The manifest: everything about a bundle that is not a graph. JSON, strict, versioned."""
+"""The manifest: everything about a bundle but the table of cells. JSON, strict, versioned."""
 
 import hashlib
 from pathlib import Path
@@ -9,14 +9,15 @@ from pydantic import AwareDatetime, Field, JsonValue, ValidationError, model_val
 
 from clv.bundle.calibration import Calibration
 from clv.bundle.part import Part
+from clv.bundle.scorer import Target
 from clv.bundle.support import Support
 from clv.errors import BundleError
 from clv.schema import FEATURES, Floats, Window
 
 __all__ = [
     "FORMAT",
-    "GRAPHS",
     "MANIFEST",
+    "TABLES",
     "DataSummary",
     "GoldenRow",
     "Histogram",
@@ -28,10 +29,10 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 Role = Literal["serving", "holdout"]
-GRAPHS: dict[Role, str] = {"serving": "serving.onnx", "holdout": "holdout.onnx"}
+TABLES: dict[Role, str] = {"serving": "serving.npz", "holdout": "holdout.npz"}
 
 #: Raised by one when a reader of the older format would misunderstand the newer.
-FORMAT: Literal[3] = 3
+FORMAT: Literal[4] = 4
 
 
 class GoldenRow(Part):
@@ -63,7 +64,7 @@ class Histogram(Part):
 
 
 class Uncertainty(Part):
-    """What a graph's predictions leave open, learnt on the rows that the graph was fitted on."""
+    """What a fit's predictions leave open, learnt on the rows that it was fitted on."""
 
     calibration: Calibration
     support: Support
@@ -84,11 +85,11 @@ class DataSummary(Part):
 
 
 class Manifest(Part):
-    """What a prediction needs beyond the trees, and where the model comes from."""
+    """What a prediction needs beyond the cells, and where the model comes from."""
 
-    format: Literal[3] = FORMAT
+    format: Literal[4] = FORMAT
     model: str
-    target: Literal["increment", "total"]
+    target: Target
     features: tuple[str, str, str]
     observation_days: int
     horizon_days: int
@@ -106,8 +107,8 @@ class Manifest(Part):
     def _can_be_predicted_with(self) -> Self:
         if self.features != FEATURES:
             raise ValueError(f"features {self.features}: expected {FEATURES}")
-        if set(self.uncertainty) != set(GRAPHS):
-            raise ValueError(f"uncertainty of {sorted(self.uncertainty)}: expected {list(GRAPHS)}")
+        if set(self.uncertainty) != set(TABLES):
+            raise ValueError(f"uncertainty of {sorted(self.uncertainty)}: expected {list(TABLES)}")
         Window(self.observation_days, self.horizon_days)
         return self
 

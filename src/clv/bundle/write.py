@@ -4,27 +4,28 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from clv.bundle.manifest import GRAPHS, MANIFEST, Manifest, Role, sha256_of
+from clv.bundle.cells import Cells
+from clv.bundle.manifest import MANIFEST, TABLES, Manifest, Role, sha256_of
 
 __all__ = ["write_bundle"]
 
 
-def write_bundle(folder: Path, manifest: Manifest, graphs: Mapping[Role, bytes]) -> Manifest:
-    """Write graphs and manifest into `folder`, which must not exist yet.
+def write_bundle(folder: Path, manifest: Manifest, tables: Mapping[Role, Cells]) -> Manifest:
+    """Write tables and manifest into `folder`, which must not exist yet.
 
     Everything is written beside it first and renamed, so that a reader never meets a half bundle.
 
     Returns
     -------
     Manifest
-        As written, with the checksums of the graphs.
+        As written, with the checksums of the tables.
     """
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for role, graph in graphs.items():
-        (draft / GRAPHS[role]).write_bytes(graph)
-    files = {name: sha256_of(draft / name) for name in sorted(GRAPHS.values())}
+    for role, cells in tables.items():
+        (draft / TABLES[role]).write_bytes(cells.to_bytes())
+    files = {name: sha256_of(draft / name) for name in sorted(TABLES.values())}
     written = manifest.model_copy(update={"files": files})
     (draft / MANIFEST).write_text(written.model_dump_json(indent=2) + "\n", encoding="utf-8")
     draft.rename(folder)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from clv.bundle.calibration import MAX_LEVEL, MIN_LEVEL
+from clv.bundle import MAX_LEVEL, MIN_LEVEL
 from clv.errors import DataError
 
 __all__ = ["MAX_COST", "MAX_LIFT", "MAX_POWER", "MIN_POWER", "MIN_SHARE", "Campaign"]

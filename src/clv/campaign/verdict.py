@@ -157,7 +157,7 @@ def evaluate(predictions: Predictions, predictor: Predictor, campaign: Campaign)
     DataError
         Where there are no passengers.
     """
-    segment = Segment(predictions, predictor.intervals.calibration)
+    segment = Segment(predictions, predictor.calibration)
     n, mean = len(segment), segment.mean()
     increment = Estimate(mean.mean, *mean.interval(campaign.level), campaign.level)
     verdict = _verdict(increment, campaign.needed)

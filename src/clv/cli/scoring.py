@@ -82,7 +82,7 @@ def score(
         say(f"{scored.blank:,} of them could not be scored and have no prediction")
     say(
         f"Out of support: {scored.out_of_support:,} (fewer than "
-        f"{predictor.surroundings.support.needed} training customers were like them)"
+        f"{predictor.surroundings.needed} training customers were like them)"
     )
     say(
         f"Expected spend by day {predictor.window.horizon_days}: {scored.expected_spend:,.0f}, "

@@ -98,7 +98,7 @@ def segment(
     for finding in customers.findings:
         note(str(finding))
     if output is not None:
-        members = Segment(predictions, predictor.intervals.calibration)
+        members = Segment(predictions, predictor.calibration)
         count = found.best.customers if best is None else best
         write_table(chosen(customers.ids, members, campaign, count, cap=cap), output)
         note(f"{count:,} chosen passengers to {output}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_TRAINING_LIBRARIES = ("sklearn", "lightgbm", "onnx", "onnxmltools", "skl2onnx")
+_TRAINING_LIBRARIES = ("sklearn", "lightgbm")
 
 
 def train(

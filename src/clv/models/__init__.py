@@ -1,1 +1,1 @@
-"""Candidates, the estimators they are made of, and their export to ONNX."""
+"""Candidates, the estimators they are made of, and their tables."""

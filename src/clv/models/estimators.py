@@ -22,6 +22,7 @@ __all__ = [
     "MeanRegressor",
     "PersistenceRegressor",
     "ReturnClassifier",
+    "gives_increments",
 ]
 
 
@@ -51,7 +52,20 @@ class MeanRegressor(_Regressor):
         return np.full(len(self._check_predict(X)), self.mean_)
 
 
-class PersistenceRegressor(_Regressor):
+class _OfIncrement(_Regressor):
+    """Expected total as what is spent already plus `increment`, which the subclass gives."""
+
+    def increment(self, X: Any) -> Floats:
+        """Expected spend that is still to come, shape (n,); never negative."""
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> Floats:
+        """Expected total, shape (n,); never below what is spent already."""
+        X = self._check_predict(X)
+        return np.asarray(X[:, MONETARY] + self.increment(X))
+
+
+class PersistenceRegressor(_OfIncrement):
     """Baseline: nobody spends anything more; the month equals the week."""
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -60,21 +74,18 @@ class PersistenceRegressor(_Regressor):
         self.is_fitted_ = True
         return self
 
-    def predict(self, X: Any) -> Floats:
-        """What was spent already."""
-        return self._check_predict(X)[:, MONETARY].copy()
+    def increment(self, X: Any) -> Floats:
+        """Nothing, for each row."""
+        return np.zeros(len(self._check_predict(X)))
 
 
-class IncrementRegressor(_Regressor):
+class IncrementRegressor(_OfIncrement):
     r"""Expected spend by the horizon, as what is spent already plus what is still to come.
 
     .. math:: \hat y = m + \max(\hat g(r, f, m), 0), \qquad g = \mathbb{E}[\max(y - m, 0)]
 
     Most customers never return, so the total is mostly known; modelling only the unknown part
     lowers the error more than any choice of loss (docs/decisions/0003-model-the-increment.md).
-
-    The increment is learnt and predicted from features rounded to float32, as the served graph
-    reads them; otherwise a customer could stand left of a split here and right of it there.
 
     Parameters
     ----------
@@ -89,17 +100,12 @@ class IncrementRegressor(_Regressor):
         """Learn `regressor_` from the spend that was still to come, refunds counted as none."""
         X, y = self._check_fit(X, y)
         still_to_come = np.maximum(y - X[:, MONETARY], 0.0)
-        self.regressor_ = clone(self.regressor).fit(_as_served(X), still_to_come)
+        self.regressor_ = clone(self.regressor).fit(X, still_to_come)
         return self
 
-    def predict(self, X: Any) -> Floats:
-        """Expected total, shape (n,); never below what is spent already."""
-        X = self._check_predict(X)
-        return np.asarray(X[:, MONETARY] + np.maximum(self.regressor_.predict(_as_served(X)), 0.0))
-
-
-def _as_served(X: Floats) -> Floats:
-    return X.astype(np.float32).astype(np.float64)
+    def increment(self, X: Any) -> Floats:
+        """Expected spend that is still to come, shape (n,); never negative."""
+        return np.asarray(np.maximum(self.regressor_.predict(self._check_predict(X)), 0.0))
 
 
 class HurdleRegressor(_Regressor):
@@ -127,7 +133,6 @@ class HurdleRegressor(_Regressor):
         returned = y > 0
         if not returned.any() or returned.all():
             raise ValueError("A hurdle needs customers who returned and customers who did not.")
-        # Integers, not booleans: the ONNX converter of LightGBM refuses boolean classes.
         self.classifier_ = clone(self.classifier).fit(X, returned.astype(np.int64))
         self.regressor_ = clone(self.regressor).fit(X[returned], y[returned])
         return self
@@ -160,7 +165,21 @@ class AverageRegressor(_Regressor):
     def predict(self, X: Any) -> Floats:
         """Mean of the predictions, shape (n,)."""
         X = self._check_predict(X)
+        if gives_increments(self):
+            return np.asarray(X[:, MONETARY] + self.increment(X))
         return np.asarray(np.mean([model.predict(X) for model in self.regressors_], axis=0))
+
+    def increment(self, X: Any) -> Floats:
+        """Mean of the expected increments, shape (n,), where all members give them."""
+        X = self._check_predict(X)
+        return np.asarray(np.mean([model.increment(X) for model in self.regressors_], axis=0))
+
+
+def gives_increments(model: Any) -> bool:
+    """Whether a fitted model of the total knows the part that is still to come apart."""
+    if isinstance(model, AverageRegressor):
+        return all(gives_increments(member) for member in model.regressors_)
+    return isinstance(model, _OfIncrement)
 
 
 class ReturnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -201,7 +220,6 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.share_ = float((returned.sum() + 1) / (len(returned) + 2))
         self.classifier_ = None
         if min(returned.sum(), (1 - returned).sum()) >= self.folds:
-            X = _as_served(X)
             folds = StratifiedKFold(self.folds, shuffle=True, random_state=self.seed)
             unseen = cross_val_predict(
                 self.classifier, X, returned, cv=folds, method="predict_proba"
@@ -220,7 +238,7 @@ class ReturnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.classifier_ is None:
             p = np.full(len(X), self.share_)
         else:
-            logit = _logit(self.classifier_.predict_proba(_as_served(X))[:, 1])
+            logit = _logit(self.classifier_.predict_proba(X)[:, 1])
             p = 1 / (1 + np.exp(-(self.intercept_ + self.slope_ * logit)))
         p = np.clip(p, self.LEAST, 1 - self.LEAST)
         return np.column_stack((1 - p, p))

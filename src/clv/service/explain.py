@@ -39,7 +39,7 @@ def explain(model: Predictor, recency: int, frequency: int, monetary: float) -> 
     asked = recency, frequency, monetary
     return Explanation(
         said=tuple(model.predict_one(*asked, level=level).in_cents() for level in LEVELS),
-        score_bins=len(model.intervals.calibration.bins),
+        score_bins=len(model.calibration.bins),
         changes=tuple(
             Change(name, *other, model.predict_one(*other).in_cents())
             for name, other in _others(*asked)

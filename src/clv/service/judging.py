@@ -150,7 +150,7 @@ async def _judged(request: Request, work: _Work) -> Judged:
         predictions = predictor.predict(customers.activity, level=work.campaign.level)
         return Judged(
             evaluate(predictions, predictor, work.campaign),
-            Segment(predictions, predictor.intervals.calibration),
+            Segment(predictions, predictor.calibration),
             customers,
             predictor.version,
         )

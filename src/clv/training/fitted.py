@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from clv.bundle import DEFAULT_LEVEL, Calibration, Intervals, Predictions, Support, Uncertainty
-from clv.bundle.predictor import complete
-from clv.bundle.support import Surroundings
+from clv.bundle.predictions import complete
+from clv.bundle.surroundings import Surroundings
 from clv.data.checks import History
 from clv.models.candidates import returning
 from clv.models.estimators import ReturnClassifier
@@ -33,7 +33,7 @@ class Fitted:
     uncertainty: Uncertainty
 
     def predict(self, activity: Activity, *, level: float = DEFAULT_LEVEL) -> Predictions:
-        """Say what its bundle would say, up to the rounding of the graph.
+        """Say what its bundle would say, without writing one.
 
         For the many models of a backtest, which nobody serves; the parity gate holds both equal.
         """

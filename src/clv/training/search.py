@@ -17,6 +17,7 @@ from clv.metrics import PairedDifference, mse, paired_difference, squared_errors
 from clv.models.candidates import AVERAGE, AVERAGED, Candidate
 from clv.models.estimators import AverageRegressor
 from clv.models.laws import broken_law
+from clv.models.tabulate import MAX_CELLS, size_of
 from clv.schema import Floats, Ints
 from clv.training.progress import Progress
 
@@ -68,7 +69,8 @@ class Contender:
     fit_seconds : float
         One fit on all training rows.
     breaks : str
-        How it breaks the laws that a champion keeps (`clv.models.laws`); empty where it does not.
+        How it breaks the laws that a champion keeps (`clv.models.laws`), or that its table would be
+        too large to serve; empty where neither is so.
     """
 
     name: str
@@ -159,8 +161,15 @@ def _search_one(
         parameters,
         unseen,
         fit_seconds,
-        broken_law(estimator, X),
+        _breaks(estimator, X),
     )
+
+
+def _breaks(estimator: Any, X: Floats) -> str:
+    cells = size_of(estimator)
+    if cells > MAX_CELLS:
+        return f"its table would have {cells:,} cells, more than the {MAX_CELLS:,} that are served"
+    return broken_law(estimator, X)
 
 
 def _best_of_the_grid(
@@ -200,12 +209,14 @@ def _judging_folds(seed: int) -> KFold:
 
 
 def _average_of_the_best(contenders: Sequence[Contender], X: Floats, y: Floats) -> Contender | None:
-    """Average the best candidates on the increment.
+    """Average the best candidates on the increment that could be champion themselves.
 
     Their out-of-fold predictions come from the same folds, so the average of those is the average's
     own: nothing is fitted again.
     """
-    searched = [one for one in contenders if one.on == "increment" and one.parameters]
+    searched = [
+        one for one in contenders if one.on == "increment" and one.parameters and not one.breaks
+    ]
     best = sorted(searched, key=lambda one: mse(y, one.out_of_fold))[:AVERAGED]
     if len(best) < 2:
         return None
@@ -219,7 +230,7 @@ def _average_of_the_best(contenders: Sequence[Contender], X: Floats, y: Floats) 
         {"of": [one.name for one in best]},
         np.mean([one.out_of_fold for one in best], axis=0),
         sum(one.fit_seconds for one in best),
-        broken_law(average, X),
+        _breaks(average, X),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from clv.bundle import Predictor, write_bundle
 from clv.data.checks import History
 from clv.models.candidates import PERSISTENCE, Candidate
-from clv.models.export import export
+from clv.models.tabulate import tabulate
 from clv.training import TrainingResult, train
 from clv.training.release import _manifest
 from clv.training.report import Report, make_report
@@ -31,7 +31,7 @@ def holdout_of(result: TrainingResult) -> Predictor:
         write_bundle(
             bundle,
             manifest,
-            {role: export(fit.expected, fit.returning) for role, fit in fits.items()},
+            {role: tabulate(fit.expected, fit.returning) for role, fit in fits.items()},
         )
         return Predictor.load(bundle, role="holdout")
 
