@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 EXTRAS = {
     "requirements.txt": ["--extra", "postgres"],
-    "requirements-train.txt": ["--extra", "postgres", "--extra", "train"],
-    "requirements-dev.txt": ["--extra", "postgres", "--extra", "train", "--group", "dev"],
+    "requirements-train.txt": ["--extra", "postgres", "--extra", "features", "--extra", "train"],
+    "requirements-dev.txt": ["--all-extras", "--group", "dev"],
 }
 
 
