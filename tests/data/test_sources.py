@@ -438,7 +438,7 @@ def fails(location: str | Path, table: str = DEFAULT_TABLE) -> str:
 def test_a_folder_is_no_file(tmp_path):
     folder = tmp_path / "export.parquet"
     folder.mkdir()
-    assert fails(folder).startswith(f"'{folder}' is a folder. Give a .csv, ")
+    assert fails(folder).startswith(f"'{folder}' is a folder without .parquet files. Give a .csv, ")
 
 
 @pytest.mark.parametrize("name", ["table.xlsx", "table", "table.parquet.zip"])

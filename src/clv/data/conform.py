@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from clv.data.sources import nearest
+from clv.data.sources import listed, nearest
 from clv.errors import DataError
 from clv.metrics import to_micros
 from clv.schema import (
@@ -152,7 +152,7 @@ def find_columns(
                 return candidate
         raise DataError(
             f"Column '{names[0]}' ({meaning}) is missing from '{name}'; columns there: "
-            f"{_listed(available)}.{nearest(names[0], available)} "
+            f"{listed(available)}.{nearest(names[0], available)} "
             "Rename the column or make a view that does."
         )
 
@@ -166,13 +166,6 @@ def find_columns(
         rides_due=optional(window.rides_due.names),
         registered_at=optional(_REGISTERED_NAMES),
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Column names for a message: the first of many, the beginning of what is no name."""
-    shown = [name if len(name) <= 40 else f"{name[:40]}..." for name in names[:20]]
-    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
-    return ", ".join([*(name.strip("\0") for name in shown), *more]) or "none"
 
 
 def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Conformed:

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clv.data.sources.databases import database_source, read_only
-from clv.data.sources.files import file_source
-from clv.data.sources.source import BATCH_ROWS, KINDS, Source, nearest, unreadable
+from clv.data.sources.files import file_source, relation_of
+from clv.data.sources.source import BATCH_ROWS, KINDS, Source, listed, nearest, unreadable
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE, ID_NAMES
 from clv.sql import database_url, shown
 
-__all__ = ["BATCH_ROWS", "Source", "nearest", "open_source"]
+__all__ = ["BATCH_ROWS", "Source", "listed", "nearest", "open_source", "relation_of"]
 
 _SQLITE_FILES = (".sqlite", ".sqlite3", ".db")
 
@@ -70,7 +70,9 @@ def open_source(
 def _require_file(path: Path, name: str) -> None:
     try:
         if path.is_dir():
-            raise DataError(f"'{name}' is a folder. Give a {KINDS}")
+            if not any(path.glob("*.parquet")):
+                raise DataError(f"'{name}' is a folder without .parquet files. Give a {KINDS}")
+            return
         if not path.is_file():
             raise DataError(f"There is no file '{name}'. Give a {KINDS}")
         if path.stat().st_size == 0:

@@ -23,7 +23,7 @@ from clv.data.sources.source import (
 )
 from clv.errors import DataError
 
-__all__ = ["file_source"]
+__all__ = ["file_source", "relation_of"]
 
 # sample_size=-1: types are settled by the whole file, so that a stray word in the last row is
 # reported with its row and does not end the read in the middle. skip and comment: DuckDB would
@@ -50,8 +50,7 @@ class _DuckDBSource:
     file: Path
     columns: list[str]
     connection: duckdb.DuckDBPyConnection
-    relation: str  # SQL after FROM; `?` stands for the path where the source is a file
-    parameters: list[str]
+    relation: str  # SQL after FROM
 
     def count(self) -> int:
         try:
@@ -69,7 +68,7 @@ class _DuckDBSource:
     def _query(self, selected: str) -> duckdb.DuckDBPyRelation:
         try:
             query = f"SELECT {selected} FROM {self.relation}"  # noqa: S608 - quoted names only
-            return self.connection.sql(query, params=self.parameters)
+            return self.connection.sql(query)
         except duckdb.Error as error:
             raise unreadable(self.name, error) from error
 
@@ -79,38 +78,63 @@ def file_source(
     path: Path, table: str, ids: Sequence[str], memory_limit: str | None
 ) -> Iterator[Source]:
     """Open a file; its suffix says what it is, and `table` is for those that hold several."""
-    suffix = path.name.lower()
-    if suffix.endswith(TEXT_FILES):
-        _require_header(path)
     with duckdb.connect(":memory:") as connection:
         if memory_limit:
             connection.execute(f"SET memory_limit = {_literal(memory_limit)}")
-        # Escaped, because DuckDB would take 'a[1].csv' for a pattern, and read a1.csv.
-        parameters = [glob.escape(str(path))]
-        if suffix.endswith(TEXT_FILES):
-            relation = f"read_csv(?, {_CSV})"
-        elif suffix.endswith(".parquet"):
-            relation = "read_parquet(?)"
-        elif suffix.endswith(".duckdb"):
-            relation, parameters = _attach(connection, path, table), []
-        else:
-            raise DataError(f"'{path}' is of no known kind. Expected a {KINDS}")
-        try:
-            described = connection.execute(f"DESCRIBE FROM {relation}", parameters).fetchall()
-        except duckdb.Error as error:
-            fault = _fault_of_text(path) if suffix.endswith(TEXT_FILES) else ""
-            raise unreadable(str(path), fault or error) from error
-        columns = [str(row[0]) for row in described]
-        if len(columns) == 1 and any(delimiter in columns[0] for delimiter in _DELIMITERS):
-            # DuckDB reads a table with rows of unequal length as one column of whole lines.
-            raise unreadable(str(path), _fault_of_text(path) or "it has one column only")
-        if suffix.endswith(TEXT_FILES):
-            options = _CSV
-            id_name = next((name for name in ids if name in columns), None)
-            if _has_decimal_commas(connection, path, described, id_name):
-                options += _DECIMAL_COMMA
-            relation = _with_ids_as_written(connection, path, id_name, options)
-        yield _DuckDBSource(str(path), path, columns, connection, relation, parameters)
+        relation, columns = relation_of(connection, path, table, ids)
+        yield _DuckDBSource(str(path), path, columns, connection, relation)
+
+
+def relation_of(
+    connection: duckdb.DuckDBPyConnection, path: Path, table: str, ids: Sequence[str]
+) -> tuple[str, list[str]]:
+    """What stands after FROM to read a file, and the columns there are.
+
+    Raises
+    ------
+    DataError
+        Where the file cannot be read, or is of no known kind.
+    """
+    suffix = path.name.lower()
+    is_text = suffix.endswith(TEXT_FILES)
+    if is_text:
+        _require_header(path)
+        relation = _csv(path, _CSV)
+    elif suffix.endswith(".parquet") or path.is_dir():
+        relation = f"read_parquet({_escaped(path)})"
+    elif suffix.endswith(".duckdb"):
+        relation = _attach(connection, path, table)
+    else:
+        raise DataError(f"'{path}' is of no known kind. Expected a {KINDS}")
+    try:
+        described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+    except duckdb.Error as error:
+        fault = _fault_of_text(path) if is_text else ""
+        raise unreadable(str(path), fault or error) from error
+    columns = [str(row[0]) for row in described]
+    if len(columns) == 1 and any(delimiter in columns[0] for delimiter in _DELIMITERS):
+        # DuckDB reads a table with rows of unequal length as one column of whole lines.
+        raise unreadable(str(path), _fault_of_text(path) or "it has one column only")
+    if is_text:
+        options = _CSV
+        id_name = next((name for name in ids if name in columns), None)
+        if _has_decimal_commas(connection, path, described, id_name):
+            options += _DECIMAL_COMMA
+        relation = _with_ids_as_written(connection, path, id_name, options)
+    return relation, columns
+
+
+def _csv(path: Path, options: str) -> str:
+    return f"read_csv({_escaped(path)}, {options})"
+
+
+def _escaped(path: Path) -> str:
+    """The path as a literal, escaped: DuckDB would take 'a[1].csv' for a pattern, and read a1.csv.
+
+    A folder is read as all the Parquet files in it, as Spark writes them.
+    """
+    escaped = glob.escape(str(path))
+    return _literal(f"{escaped}/*.parquet" if path.is_dir() else escaped)
 
 
 def _require_header(path: Path) -> None:
@@ -156,9 +180,9 @@ def _has_decimal_commas(
         f"AND bool_or(contains({column}, ',')))"
         for column in map(_quote, texts)
     )
-    query = f"SELECT {numbers} FROM read_csv(?, {_CSV})"  # noqa: S608 - quoted names only
+    query = f"SELECT {numbers} FROM {_csv(path, _CSV)}"  # noqa: S608 - quoted names only
     try:
-        found = connection.execute(query, [glob.escape(str(path))]).fetchall()
+        found = connection.execute(query).fetchall()
     except duckdb.Error as error:
         raise unreadable(str(path), error) from error
     return bool(found[0][0])
@@ -168,10 +192,10 @@ def _with_ids_as_written(
     connection: duckdb.DuckDBPyConnection, path: Path, name: str | None, options: str
 ) -> str:
     """Read ids as text, unless all are plain integers: 1.10 is not 1.1, and 007 is not 7."""
-    relation = f"read_csv(?, {options})"
+    relation = _csv(path, options)
     if name is None:
         return relation
-    as_text = f"read_csv(?, {options}, types={{{_literal(name)}: 'VARCHAR'}})"
+    as_text = _csv(path, f"{options}, types={{{_literal(name)}: 'VARCHAR'}}")
     # There is one plain way to write an integer of 64 bits; what reads back differently is text.
     read_back = f"TRY_CAST({_quote(name)} AS BIGINT)::VARCHAR"
     query = (
@@ -179,7 +203,7 @@ def _with_ids_as_written(
         f"AND {read_back} IS DISTINCT FROM {_quote(name)}"
     )
     try:
-        odd = connection.execute(query, [glob.escape(str(path))]).fetchall()[0][0]
+        odd = connection.execute(query).fetchall()[0][0]
     except duckdb.Error as error:
         raise unreadable(str(path), error) from error
     return as_text if odd else relation
@@ -209,11 +233,13 @@ def _fault_of_text(path: Path) -> str:
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> str:
     """Attach a DuckDB file read-only and say how its table is called in SQL."""
     try:
-        connection.execute(f"ATTACH {_literal(str(path))} AS source (READ_ONLY)")
+        alias = f"source_{len(connection.execute('SHOW DATABASES').fetchall())}"
+        connection.execute(f"ATTACH {_literal(str(path))} AS {alias} (READ_ONLY)")
         found = connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'source' "
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $1 "
             "UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
-            "WHERE database_name = 'source' AND NOT internal"
+            "WHERE database_name = $1 AND NOT internal",
+            [alias],
         ).fetchall()
     except duckdb.Error as error:
         raise unreadable(str(path), error) from error
@@ -224,7 +250,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> st
     wanted = table.removeprefix("main.")
     if wanted not in tables:
         raise no_such_table(str(path), table, list(tables))
-    return f"source.{tables[wanted]}"
+    return f"{alias}.{tables[wanted]}"
 
 
 def _quote(identifier: str) -> str:

@@ -9,7 +9,16 @@ import pyarrow as pa
 
 from clv.errors import DataError
 
-__all__ = ["BATCH_ROWS", "KINDS", "TEXT_FILES", "Source", "nearest", "no_such_table", "unreadable"]
+__all__ = [
+    "BATCH_ROWS",
+    "KINDS",
+    "TEXT_FILES",
+    "Source",
+    "listed",
+    "nearest",
+    "no_such_table",
+    "unreadable",
+]
 
 BATCH_ROWS = 65_536
 TEXT_FILES = (".csv", ".csv.gz", ".tsv")
@@ -43,6 +52,13 @@ def nearest(name: str, names: Sequence[str]) -> str:
     lowered = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return f" Did you mean '{lowered[close[0]]}'?" if close else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Column names for a message: the first of many, the beginning of what is no name."""
+    shown = [name if len(name) <= 40 else f"{name[:40]}..." for name in names[:20]]
+    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
+    return ", ".join([*(name.strip("\0") for name in shown), *more]) or "none"
 
 
 def no_such_table(name: str, table: str, tables: Sequence[str]) -> DataError:

@@ -1,0 +1,214 @@
+"""From a ride log to an activity table, on any engine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import ibis
+
+from clv.data.findings import Finding, by_severity
+from clv.errors import DataError, UsageError
+from clv.features import definition as define
+from clv.features.definition import READ, READ_AGAIN, REGISTERED, Words
+from clv.features.engine import Engine, Opened
+from clv.features.log import RegistrationColumns, RideColumns
+from clv.features.summary import Counts, Totals, copies, counts_of, unreadable_values
+from clv.schema import DEFAULT_TABLE, Window
+
+__all__ = ["Features", "build"]
+
+_ACTIVITY = "clv_activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What became of a ride log.
+
+    Attributes
+    ----------
+    source : str
+        The log.
+    rides_read, rides_used : int
+        Rows of the log, and those that could be read and took place.
+    customers : int
+        Rows of the activity table.
+    with_outcome : int
+        Of them, those whose horizon has passed.
+    too_young : int
+        Customers who are left out, because their observation window has not passed.
+    as_of : datetime
+        What is known, was known then.
+    findings : tuple of Finding
+    """
+
+    source: str
+    rides_read: int
+    rides_used: int
+    customers: int
+    with_outcome: int
+    too_young: int
+    as_of: datetime
+    findings: tuple[Finding, ...]
+
+
+def build(
+    engine: Engine,
+    rides: str,
+    output: str,
+    *,
+    window: Window,
+    now: datetime,
+    registrations: str | None = None,
+    as_of: datetime | None = None,
+    columns: Mapping[str, str | None] = MappingProxyType({}),
+    words: Words = Words(),  # noqa: B008 - frozen
+    table: str = DEFAULT_TABLE,
+) -> Features:
+    """Read a ride log, compute what each customer did, and write the activity table.
+
+    Parameters
+    ----------
+    engine : Engine
+    rides : str
+        The log: a SOURCE.
+    output : str
+        The activity table, sorted by id; it appears when it is complete.
+    window : Window
+        Its days name the columns.
+    now : datetime
+        Rides that are later are left out; aware of its time zone, as `as_of` is.
+    registrations : str, optional
+        Who registered when: a SOURCE. Without it a customer registered with the first ride.
+    as_of : datetime, optional
+        What is known, is known at this instant; by default at the last ride of the log.
+    columns : mapping of str to str
+        What columns are called, by role: customer, time, amount, status, kind, registered.
+    words : Words
+        What cancelled rides and refunds are called.
+    table : str
+        Where a source holds tables.
+
+    Raises
+    ------
+    DataError
+        Where a column is missing, or the log cannot be used; the message says why.
+    OutputError
+        Where the output cannot be written; what was there before stays.
+    UsageError
+        Where `as_of` is yet to come.
+    """
+    if as_of is not None and as_of > now:
+        raise UsageError(
+            f"as_of {as_of:%Y-%m-%d %H:%M} is yet to come; expected an instant that has passed."
+        )
+    log = engine.open(rides, table, ids=_ids(columns))
+    found = RideColumns.find(log.name, list(log.types), columns)
+    enrolled = None
+    customer = _kind_of_ids(log, found.customer)
+    if registrations is not None:
+        enrolled = engine.open(registrations, table, ids=_ids(columns))
+        theirs = RegistrationColumns.find(enrolled.name, list(enrolled.types), columns)
+        if _kind_of_ids(enrolled, theirs.customer) != customer:
+            customer = "string"  # 7 here is '7' there
+        read_them = define.read_registrations(_canonical(enrolled, theirs.all(), customer))
+        engine.view(REGISTERED, read_them)
+    canonical = _canonical(log, found.all(), customer)
+    for name in (READ, READ_AGAIN):
+        engine.view(name, define.read_rides(canonical, words))
+    read, again = (define.rides_read(name, customer) for name in (READ, READ_AGAIN))
+
+    counts = Counts.of(engine.fetch(counts_of(read, now, as_of or now))[0])
+    findings = [*counts.findings(found, _examples(engine, canonical, counts), now)]
+    _stop_where_unusable(log.name, counts, findings)
+    until = as_of or counts.until
+    known = define.usable(read, until)
+    registered = (
+        define.registered(define.registrations_read(customer))
+        if enrolled
+        else define.first_rides(define.usable(again, until))
+    )
+    activity = define.activity(known, registered, window, until)
+    engine.keep(_ACTIVITY, activity)
+    kept = ibis.table(activity.schema(), name=_ACTIVITY)
+
+    totals = Totals.of(engine.fetch(Totals.expression(kept))[0])
+    same, times = copies(read, counts.rows, until)
+    copied = times * int(engine.fetch(same)[0]["copies"])
+    findings += totals.findings(counts, found, copied, exact=times == 1)
+    if not totals.observed:
+        raise DataError(
+            f"'{log.name}' has no customer whose first {window.observation_days} days had passed "
+            f"by {until:%Y-%m-%d %H:%M} UTC. Give a longer log, or a later --as-of."
+        )
+    written = kept.filter(kept.observed).select(*list(kept.columns)[: -len(define.EXTRAS)])
+    engine.write(written.order_by("id"), output)
+    return Features(
+        source=log.name,
+        rides_read=counts.rows,
+        rides_used=counts.usable,
+        customers=totals.observed,
+        with_outcome=totals.due,
+        too_young=totals.customers - totals.observed,
+        as_of=until,
+        findings=by_severity(findings),
+    )
+
+
+def _ids(columns: Mapping[str, str | None]) -> Sequence[str]:
+    """What a column of ids may be called, for text files: it is read as it is written."""
+    named = columns.get("customer")
+    return [named] if named else RideColumns.CUSTOMER
+
+
+def _kind_of_ids(opened: Opened, column: str) -> str:
+    kind = opened.types[column]
+    if kind not in ("int64", "string"):
+        raise DataError(
+            f"Column '{column}' of '{opened.name}' identifies customers but holds "
+            f"{kind or 'values of another kind'}; expected whole numbers or text. "
+            "Make a view that writes the ids as text."
+        )
+    return kind
+
+
+def _canonical(opened: Opened, named: Mapping[str, str], customer: str) -> ibis.Table:
+    """The columns that are needed, called by their role."""
+    table = opened.table()
+    for role, name in named.items():
+        kind = opened.types[name] or "values of another kind"
+        fits = {
+            "time": kind == "string" or kind.startswith(("timestamp", "date")),
+            "amount": kind in ("string", "int64", "float64") or kind.startswith("decimal"),
+        }
+        if not fits.get(role, True):
+            expected = "dates or times, or text" if role == "time" else "numbers, or text"
+            raise DataError(
+                f"Column '{name}' of '{opened.name}' holds {kind}; expected {expected}. "
+                f"Make a view that writes it so, or name another column with --{role}-column."
+            )
+    chosen = table.select(**{role: table[name] for role, name in named.items()})
+    return chosen.mutate(customer=chosen.customer.cast(customer))
+
+
+def _examples(engine: Engine, log: ibis.Table, counts: Counts) -> dict[str, tuple[str, ...]]:
+    """Values that could not be read, by the code of their finding."""
+    shown: dict[str, tuple[str, ...]] = {}
+    for code, role, rows in (
+        ("no-time", "time", counts.no_time),
+        ("no-amount", "amount", counts.no_amount),
+    ):
+        if rows:
+            values: list[dict[str, Any]] = engine.fetch(unreadable_values(log, role))
+            shown[code] = tuple(repr(row["value"]) for row in values)
+    return shown
+
+
+def _stop_where_unusable(name: str, counts: Counts, findings: Sequence[Finding]) -> None:
+    if not counts.rows:
+        raise DataError(f"'{name}' holds no rows. Give a log with rides in it.")
+    if counts.usable:
+        return
+    causes = " ".join(str(finding) for finding in findings)
+    raise DataError(f"None of the {counts.rows:,} rows of '{name}' can be used. {causes}".rstrip())

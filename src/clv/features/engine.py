@@ -1,0 +1,51 @@
+"""What an engine must be able to do, and what it says of a table that it opened."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import ibis
+
+__all__ = ["Engine", "Opened"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A table that an engine can read.
+
+    Attributes
+    ----------
+    name : str
+        Where it is, without a password.
+    view : str
+        What it is called in the engine.
+    types : mapping of str to str
+        Its columns, each with its type in Ibis' words; None of a type that is of no use here.
+    """
+
+    name: str
+    view: str
+    types: Mapping[str, str | None]
+
+    def table(self) -> ibis.Table:
+        """The table, to build expressions from."""
+        return ibis.table({name: kind or "string" for name, kind in self.types.items()}, self.view)
+
+
+class Engine(Protocol):
+    """Runs what is compiled from the definition; DuckDB here, Spark there."""
+
+    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
+        """Make a table readable; ids of text files are read as they are written."""
+
+    def view(self, name: str, expression: ibis.Table) -> None:
+        """Give an expression a name, without computing it."""
+
+    def fetch(self, expression: ibis.Table) -> list[dict[str, Any]]:
+        """Compute a few rows."""
+
+    def keep(self, name: str, expression: ibis.Table) -> None:
+        """Compute an expression, once, under a name."""
+
+    def write(self, expression: ibis.Table, output: str) -> None:
+        """Compute an expression into an output, whole or not at all."""
