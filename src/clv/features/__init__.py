@@ -1,15 +1,15 @@
 """From a ride log to the activity table that models learn from and score.
 
-    definition    what every feature is: expressions, compiled for each engine
-    log           which column is which, and what words in them mean
-    summary       what is odd about a log, and what is done about it
-    build         the steps from the log to the table
-    local         the engine on this machine: DuckDB
-    spark         the engine on a cluster
+definition    what every feature is: expressions, compiled for each engine
+log           which column is which, and what words in them mean
+summary       what is odd about a log, and what is done about it
+build         the steps from the log to the table
+local         the engine on this machine: DuckDB
+spark         the engine on a cluster
 """
 
 from clv.features.build import Features, build
-from clv.features.definition import Words
 from clv.features.local import duckdb_engine
+from clv.features.log import Reading, Words
 
-__all__ = ["Features", "Words", "build", "duckdb_engine"]
+__all__ = ["Features", "Reading", "Words", "build", "duckdb_engine"]

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 import ibis
@@ -11,15 +10,21 @@ import ibis
 from clv.data.findings import Finding, by_severity
 from clv.errors import DataError, UsageError
 from clv.features import definition as define
-from clv.features.definition import READ, READ_AGAIN, REGISTERED, Words
+from clv.features.definition import READ, READ_REGISTRATIONS
 from clv.features.engine import Engine, Opened
-from clv.features.log import RegistrationColumns, RideColumns
-from clv.features.summary import Counts, Totals, copies, counts_of, unreadable_values
-from clv.schema import DEFAULT_TABLE, Window
+from clv.features.log import Reading, RegistrationColumns, RideColumns
+from clv.features.summary import (
+    Counts,
+    Totals,
+    copies,
+    counts_of,
+    joined_of,
+    totals_of,
+    unreadable_values,
+)
+from clv.schema import Window
 
 __all__ = ["Features", "build"]
-
-_ACTIVITY = "clv_activity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,7 @@ def build(
     now: datetime,
     registrations: str | None = None,
     as_of: datetime | None = None,
-    columns: Mapping[str, str | None] = MappingProxyType({}),
-    words: Words = Words(),  # noqa: B008 - frozen
-    table: str = DEFAULT_TABLE,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
 ) -> Features:
     """Read a ride log, compute what each customer did, and write the activity table.
 
@@ -83,12 +86,7 @@ def build(
         Who registered when: a SOURCE. Without it a customer registered with the first ride.
     as_of : datetime, optional
         What is known, is known at this instant; by default at the last ride of the log.
-    columns : mapping of str to str
-        What columns are called, by role: customer, time, amount, status, kind, registered.
-    words : Words
-        What cancelled rides and refunds are called.
-    table : str
-        Where a source holds tables.
+    reading : Reading
 
     Raises
     ------
@@ -103,46 +101,50 @@ def build(
         raise UsageError(
             f"as_of {as_of:%Y-%m-%d %H:%M} is yet to come; expected an instant that has passed."
         )
-    log = engine.open(rides, table, ids=_ids(columns))
+    columns = reading.columns
+    log = engine.open(rides, reading.table, ids=_ids(columns))
     found = RideColumns.find(log.name, list(log.types), columns)
-    enrolled = None
     customer = _kind_of_ids(log, found.customer)
     if registrations is not None:
-        enrolled = engine.open(registrations, table, ids=_ids(columns))
+        enrolled = engine.open(registrations, reading.table, ids=_ids(columns))
         theirs = RegistrationColumns.find(enrolled.name, list(enrolled.types), columns)
         if _kind_of_ids(enrolled, theirs.customer) != customer:
             customer = "string"  # 7 here is '7' there
         read_them = define.read_registrations(_canonical(enrolled, theirs.all(), customer))
-        engine.view(REGISTERED, read_them)
+        engine.view(READ_REGISTRATIONS, read_them)
     canonical = _canonical(log, found.all(), customer)
-    for name in (READ, READ_AGAIN):
-        engine.view(name, define.read_rides(canonical, words))
-    read, again = (define.rides_read(name, customer) for name in (READ, READ_AGAIN))
+    engine.view(READ, define.read_rides(canonical, reading.words))
+    read = define.rides_read(customer)
 
     counts = Counts.of(engine.fetch(counts_of(read, now, as_of or now))[0])
     findings = [*counts.findings(found, _examples(engine, canonical, counts), now)]
     _stop_where_unusable(log.name, counts, findings)
     until = as_of or counts.until
-    known = define.usable(read, until)
-    registered = (
-        define.registered(define.registrations_read(customer))
-        if enrolled
-        else define.first_rides(define.usable(again, until))
-    )
-    activity = define.activity(known, registered, window, until)
-    engine.keep(_ACTIVITY, activity)
-    kept = ibis.table(activity.schema(), name=_ACTIVITY)
 
-    totals = Totals.of(engine.fetch(Totals.expression(kept))[0])
-    same, times = copies(read, counts.rows, until)
-    copied = times * int(engine.fetch(same)[0]["copies"])
-    findings += totals.findings(counts, found, copied, exact=times == 1)
+    known = define.usable(read, until)
+    registered = _keep(
+        engine,
+        "clv_registered",
+        define.first_rides(known)
+        if registrations is None
+        else define.registered(define.registrations_read(customer)),
+    )
+    done = _keep(engine, "clv_done", define.within_horizon(known, registered, window))
+    customers = _keep(
+        engine,
+        "clv_activity",
+        define.activity(registered, done.filter(done.customer_id.notnull()), window, until),
+    )
+    same, times = copies(known, counts.rows)
+    joined, about = engine.fetch(joined_of(done))[0], engine.fetch(totals_of(customers))[0]
+    totals = Totals.of({**joined, **about, "copies": times * engine.fetch(same)[0]["copies"]})
+    findings += totals.findings(counts, found, exact=times == 1)
     if not totals.observed:
         raise DataError(
             f"'{log.name}' has no customer whose first {window.observation_days} days had passed "
             f"by {until:%Y-%m-%d %H:%M} UTC. Give a longer log, or a later --as-of."
         )
-    written = kept.filter(kept.observed).select(*list(kept.columns)[: -len(define.EXTRAS)])
+    written = customers.filter(customers.observed).drop(*define.EXTRAS)
     engine.write(written.order_by("id"), output)
     return Features(
         source=log.name,
@@ -154,6 +156,11 @@ def build(
         as_of=until,
         findings=by_severity(findings),
     )
+
+
+def _keep(engine: Engine, name: str, expression: ibis.Table) -> ibis.Table:
+    engine.keep(name, expression)
+    return ibis.table(expression.schema(), name=name)
 
 
 def _ids(columns: Mapping[str, str | None]) -> Sequence[str]:

@@ -15,23 +15,21 @@ where sums do not depend on their order, so that every engine gets the same bits
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import ibis
 from ibis import Table, Value
 
-from clv.features.log import CANCELLED, REFUNDS
+from clv.features.log import Words
 from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, RECENCY, Window
 
 __all__ = [
     "DAY_US",
     "EXTRAS",
     "READ",
-    "READ_AGAIN",
-    "REGISTERED",
-    "Words",
+    "READ_REGISTRATIONS",
     "activity",
+    "affordable",
     "at",
     "cents",
     "first_rides",
@@ -41,41 +39,27 @@ __all__ = [
     "registered",
     "registrations_read",
     "rides_read",
+    "unix_micros",
     "usable",
+    "within_horizon",
 ]
 
 DAY_US = 86_400_000_000
 # A point in time, in Ibis' words.
 _INSTANT = "timestamp('UTC', 6)"
 #: Names of the views that an engine makes.
-READ, READ_AGAIN, REGISTERED = "clv_rides", "clv_rides_again", "clv_registrations"
+READ, READ_REGISTRATIONS = "clv_rides", "clv_registrations"
 #: Columns of `activity` that are summed up and not written.
-EXTRAS = ("observed", "due", "rides", "early", "floored")
+EXTRAS = ("observed", "due", "floored")
 
-# Text that both engines read alike; each of them knows more, but not the same. Parts: day, hours and
-# minutes, seconds, microseconds (what is beyond is cut off), hours and minutes of the zone.
+# Text that both engines read alike; each of them knows more, but not the same. Parts: day, hours
+# and minutes, seconds, microseconds (what is beyond is cut off), hours and minutes of the zone.
 _TIME = (
     r"^([12]\d{3}-\d{2}-\d{2})"
     r"(?:[T ]((?:[01]\d|2[0-3]):[0-5]\d)(:[0-5]\d)?(\.\d{1,6})?\d*"
     r"(?: ?(?:Z|([+-](?:0\d|1[0-3])):?([0-5]\d)?))?)?$"
 )
 _NUMBER = r"^[+-]?(?:\d{1,18}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?$"
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What stands in the columns of status and kind, in small letters.
-
-    Attributes
-    ----------
-    cancelled : sequence of str
-        States of rides that did not take place: they are left out.
-    refunds : sequence of str
-        Kinds of rows that are money given back: they count negatively.
-    """
-
-    cancelled: Sequence[str] = CANCELLED
-    refunds: Sequence[str] = REFUNDS
 
 
 def read_rides(log: Table, words: Words) -> Table:
@@ -108,19 +92,15 @@ def read_registrations(table: Table) -> Table:
     return table.select(customer_id=table.customer, registered_at=instant(table.time))
 
 
-def rides_read(name: str, customer: str) -> Table:
-    """The view that an engine makes of `read_rides`; `customer` is the type of the ids.
-
-    An expression that needs it twice takes both views of the same, READ and READ_AGAIN: of one that
-    stands there twice an engine may keep all rows in between.
-    """
+def rides_read(customer: str) -> Table:
+    """The view that an engine makes of `read_rides`; `customer` is the type of the ids."""
     kinds = {"ridden_at": _INSTANT, "cents": "float64", "cancelled": "bool", "refund": "bool"}
-    return ibis.table({"customer_id": customer, **kinds}, name=name)
+    return ibis.table({"customer_id": customer, **kinds}, name=READ)
 
 
 def registrations_read(customer: str) -> Table:
     """The view that an engine makes of `read_registrations`."""
-    return ibis.table({"customer_id": customer, "registered_at": _INSTANT}, name=REGISTERED)
+    return ibis.table({"customer_id": customer, "registered_at": _INSTANT}, name=READ_REGISTRATIONS)
 
 
 def usable(read: Table, until: datetime) -> Table:
@@ -131,7 +111,7 @@ def usable(read: Table, until: datetime) -> Table:
     known = read.filter(
         read.customer_id.notnull(),
         read.ridden_at.notnull(),
-        read.cents.notnull(),
+        affordable(read.cents),
         ~read.cancelled,
         read.ridden_at <= at(until),
     )
@@ -155,8 +135,8 @@ def first_rides(known: Table) -> Table:
     return ridden.group_by("customer_id").agg(registered_at=ridden.ridden_at.min())
 
 
-def activity(known: Table, registered: Table, window: Window, as_of: datetime) -> Table:
-    """The activity table, and what it left out of account.
+def within_horizon(known: Table, registered: Table, window: Window) -> Table:
+    """What each customer did until the horizon; what nobody did then is in one more row.
 
     Parameters
     ----------
@@ -164,6 +144,47 @@ def activity(known: Table, registered: Table, window: Window, as_of: datetime) -
         As `usable` gives it.
     registered : Table
         `customer_id` and `registered_at`, one row a customer.
+    window : Window
+
+    Returns
+    -------
+    Table
+        A row for each customer with rides between registration and the horizon, and one without
+        `customer_id` for all rides that were before or after. `rides` counts all, `early` those
+        before registration; the others are meaningless in that row. Most rides of a long log lie
+        outside the horizon of their customer: gathered in one row they cost next to nothing.
+    """
+    joined = known.join(registered, "customer_id")
+    elapsed = unix_micros(joined.ridden_at) - unix_micros(joined.registered_at)
+    joined = joined.select("customer_id", "cents", "refund", elapsed=elapsed)
+    counts = joined.elapsed.between(0, window.horizon_days * DAY_US - 1)
+    each = joined.select(
+        "cents",
+        "refund",
+        "elapsed",
+        customer_id=ibis.ifelse(counts, joined.customer_id, None),
+    )
+    observed = each.elapsed < window.observation_days * DAY_US
+    return each.group_by("customer_id").agg(
+        last=each.elapsed.max(where=observed & ~each.refund),
+        frequency=each.count(where=observed & ~each.refund),
+        cents=each.cents.sum(where=observed),
+        frequency_due=each.count(where=~each.refund),
+        cents_due=each.cents.sum(),
+        rides=each.count(),
+        early=each.count(where=each.elapsed < 0),
+    )
+
+
+def activity(registered: Table, done: Table, window: Window, as_of: datetime) -> Table:
+    """The activity table, and what to know of it.
+
+    Parameters
+    ----------
+    registered : Table
+        `customer_id` and `registered_at`, one row a customer.
+    done : Table
+        As `within_horizon` gives it.
     window : Window
     as_of : datetime
         The instant at which all of this is known. Whose horizon has not passed has no outcome.
@@ -173,32 +194,18 @@ def activity(known: Table, registered: Table, window: Window, as_of: datetime) -
     Table
         `id`, `registered_at`, the columns of the window and its outcome, in the schema's names;
         then of each customer `observed` (whether the window has passed), `due` (whether the horizon
-        has), `rides` (all that were joined), `early` (of them, before registration) and `floored`
-        (whether refunds exceeded what was spent).
+        has) and `floored` (whether refunds exceeded what was spent).
     """
-    joined = registered.left_join(known, "customer_id")
-    joined = joined.select(
+    one = registered.left_join(done, "customer_id")
+    age = unix_micros(at(as_of)) - unix_micros(one.registered_at)
+    one = one.select(
         "customer_id",
         "registered_at",
-        "cents",
-        "refund",
-        elapsed=_elapsed(joined.registered_at, joined.ridden_at),
-    )
-    early_on = joined.elapsed.between(0, window.observation_days * DAY_US - 1)
-    by_then = joined.elapsed.between(0, window.horizon_days * DAY_US - 1)
-    rode, rode_by_then = early_on & ~joined.refund, by_then & ~joined.refund
-    one = joined.group_by("customer_id", "registered_at").agg(
-        recency=(joined.elapsed // DAY_US + 1).max(where=rode).coalesce(0).cast("int64"),
-        frequency=_count(joined, rode),
-        cents=joined.cents.sum(where=early_on).coalesce(0.0),
-        frequency_due=_count(joined, rode_by_then),
-        cents_due=joined.cents.sum(where=by_then).coalesce(0.0),
-        rides=joined.elapsed.count(),
-        early=_count(joined, joined.elapsed < 0),
-    )
-    age = _elapsed(one.registered_at, at(as_of))
-    observed, due = (
-        age >= days * DAY_US for days in (window.observation_days, window.horizon_days)
+        observed=age >= window.observation_days * DAY_US,
+        due=age >= window.horizon_days * DAY_US,
+        recency=(one["last"] // DAY_US + 1).coalesce(0),
+        **{name: one[name].coalesce(0) for name in ("frequency", "frequency_due")},
+        **{name: one[name].coalesce(0.0) for name in ("cents", "cents_due")},
     )
     features, spent = window.features, _spent(one.frequency, one.cents)
     spent_by_then = _spent(one.frequency_due, one.cents_due)
@@ -209,14 +216,12 @@ def activity(known: Table, registered: Table, window: Window, as_of: datetime) -
             features[RECENCY].name: one.recency,
             features[FREQUENCY].name: one.frequency,
             features[MONETARY].name: spent / 100,
-            window.rides_due.name: ibis.ifelse(due, one.frequency_due, None),
-            window.outcome.name: ibis.ifelse(due, spent_by_then / 100, None),
+            window.rides_due.name: ibis.ifelse(one.due, one.frequency_due, None),
+            window.outcome.name: ibis.ifelse(one.due, spent_by_then / 100, None),
         },
-        observed=observed,
-        due=due,
-        rides=one.rides,
-        early=one.early,
-        floored=(spent != one.cents) | (due & (spent_by_then != one.cents_due)),
+        observed=one.observed,
+        due=one.due,
+        floored=(spent != one.cents) | (one.due & (spent_by_then != one.cents_due)),
     )
 
 
@@ -225,14 +230,14 @@ def at(instant: datetime) -> Value:
     return ibis.literal(instant.isoformat(sep=" ", timespec="microseconds")).cast(_INSTANT)
 
 
-def _elapsed(start: Value, end: Value) -> Value:
-    # Seconds and days are cut off in other ways by other engines; microseconds are what they store.
-    return end.delta(start, unit="microsecond")
+@ibis.udf.scalar.builtin(signature=((_INSTANT,), "int64"))  # type: ignore[untyped-decorator]
+def unix_micros(time: Value) -> Value:
+    """Microseconds since 1970, as engines store an instant.
 
-
-def _count(rows: Table, where: Value) -> Value:
-    # A count where the condition is null is 0 on one engine and null on another.
-    return rows.count(where=where.fill_null(False))
+    Spark's function of this name; other engines are taught it. Ibis' own differences of instants
+    are cut off to seconds and days in other ways by other engines, and count calendar fields, which
+    takes DuckDB fifty times as long.
+    """
 
 
 def _spent(frequency: Value, cents: Value) -> Value:
@@ -242,19 +247,23 @@ def _spent(frequency: Value, cents: Value) -> Value:
 
 def _says(log: Table, column: str, words: Sequence[str]) -> Value:
     if column not in log.columns:
-        return ibis.literal(False)  # noqa: FBT003 - a value of the table
+        return ibis.literal(False)
     return log[column].cast("string").strip().lower().isin(list(words)).fill_null(False)
 
 
 def cents(amount: Value) -> Value:
-    """Whole cents as float64; null where it is no number, or none that anybody pays."""
+    """Whole cents, as float64; null or beyond `affordable` where it is no number that is paid."""
     if amount.type().is_string():
         text = amount.strip()
         amount = ibis.ifelse(text.re_search(_NUMBER), text, None).try_cast("float64")
-    amount = amount.cast("float64")
-    limit = MAX_MONETARY
-    within = amount.between(-limit, limit)  # false for what is not a number, too
-    return ibis.ifelse(within, (amount * 100).round().cast("float64"), None)
+    # Rounded to a float: a cast to whole numbers fails for infinities.
+    return (amount.cast("float64") * 100).round(0)
+
+
+def affordable(paid: Value) -> Value:
+    """Whether cents are those of an amount; never null."""
+    limit = 100 * MAX_MONETARY
+    return paid.between(-limit, limit).fill_null(False)  # false for what is not a number, too
 
 
 def instant(time: Value) -> Value:

@@ -56,6 +56,7 @@ def duckdb_engine(output: Path, memory_limit: str | None = None) -> Iterator[Eng
     with scratch as folder, duckdb.connect(":memory:") as connection:
         # Two sessions in one process must not see each other's settings, so none is global.
         connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+        connection.execute("CREATE MACRO unix_micros(instant) AS epoch_us(instant)")
         connection.execute("SET temp_directory = $folder", {"folder": folder})
         if memory_limit:
             try:

@@ -1,25 +1,57 @@
 """What a ride log says: its columns by whatever names, and the words that stand in them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from clv.data.sources import listed, nearest
 from clv.errors import DataError
 from clv.schema import ID_NAMES
 
-__all__ = ["CANCELLED", "REFUNDS", "RegistrationColumns", "RideColumns"]
+__all__ = ["DEFAULT_RIDES", "Reading", "RegistrationColumns", "RideColumns", "Words"]
 
-#: Rides of these states did not take place.
-CANCELLED = ("cancelled", "canceled")
-#: Rows of these kinds are money given back.
-REFUNDS = ("refund", "refunded")
+#: Where a ride log is looked for in a database, unless told otherwise.
+DEFAULT_RIDES = "rides"
 
 _TIME_NAMES = ("ridden_at", "timestamp", "ts", "time", "datetime", "date", "created_at", "ended_at")
 _AMOUNT_NAMES = ("amount", "price", "fare", "total", "value")
 _STATUS_NAMES = ("status", "ride_status")
 _KIND_NAMES = ("kind", "ride_kind")
 _REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on", "signed_up_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What stands in the columns of status and kind, in small letters.
+
+    Attributes
+    ----------
+    cancelled : sequence of str
+        States of rides that did not take place: they are left out.
+    refunds : sequence of str
+        Kinds of rows that are money given back: they count negatively.
+    """
+
+    cancelled: Sequence[str] = ("cancelled", "canceled")
+    refunds: Sequence[str] = ("refund", "refunded")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a log is to be read, where it does not speak for itself.
+
+    Attributes
+    ----------
+    columns : mapping of str to str
+        What columns are called, by role: customer, time, amount, status, kind, registered.
+    words : Words
+    table : str
+        Which, where a source holds tables.
+    """
+
+    columns: Mapping[str, str | None] = field(default_factory=dict)
+    words: Words = Words()
+    table: str = DEFAULT_RIDES
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,19 @@ from typing import Any, Self
 from ibis import Table, Value
 
 from clv.data.findings import EXAMPLES, Finding
-from clv.features.definition import at, cents, instant, usable
+from clv.features.definition import affordable, at, cents, instant, unix_micros
 from clv.features.log import RideColumns
 from clv.schema import MAX_MONETARY
 
-__all__ = ["Counts", "Totals", "copies", "counts_of", "unreadable_values"]
+__all__ = [
+    "Counts",
+    "Totals",
+    "copies",
+    "counts_of",
+    "joined_of",
+    "totals_of",
+    "unreadable_values",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # With more rows, copies are counted among one in so many seconds.
@@ -76,72 +84,79 @@ class Counts:
 
 def counts_of(read: Table, now: datetime, until: datetime) -> Table:
     """One row: the fields of `Counts`; usable are rides up to `until`."""
-    whole = read.customer_id.notnull() & read.ridden_at.notnull() & read.cents.notnull()
+    whole = read.customer_id.notnull() & read.ridden_at.notnull() & affordable(read.cents)
     used = whole & ~read.cancelled & (read.ridden_at <= at(until)).fill_null(False)
     negative = (read.cents < 0).fill_null(False)
     return read.agg(
         rows=read.count(),
         no_customer=_number(read.customer_id.isnull()),
         no_time=_number(read.ridden_at.isnull()),
-        no_amount=_number(read.cents.isnull()),
+        no_amount=_number(~affordable(read.cents)),
         future=_number((read.ridden_at > at(now)).fill_null(False)),
         cancelled=_number(read.cancelled),
         refunds=_number(used & read.refund),
         negative=_number(used & ~read.refund & negative),
         usable=_number(used),
-        last=_since_1970(read.ridden_at).max(where=used),
+        last=unix_micros(read.ridden_at).max(where=used),
     )
 
 
 def unreadable_values(log: Table, role: str) -> Table:
     """A few values of a column of the log of which nothing could be read; one column, `value`."""
-    read = {"time": instant, "amount": cents}[role](log[role])
-    bad = log.select(value=log[role].cast("string"), read=read)
-    return bad.filter(bad.value.notnull(), bad.read.isnull()).select("value").limit(EXAMPLES)
+    column = log[role]
+    read = instant(column).notnull() if role == "time" else affordable(cents(column))
+    return log.filter(column.notnull(), ~read).select(value=column.cast("string")).limit(EXAMPLES)
 
 
-def copies(read: Table, rows: int, until: datetime) -> tuple[Table, int]:
-    """Rows that say what another says: one row with their number, and what to multiply it by."""
-    known, times = usable(read, until), 1
+def copies(known: Table, rows: int) -> tuple[Table, int]:
+    """Rides that say what another says: one row with their number, and what to multiply it by."""
+    times = 1
     if rows > _ALL_ROWS:
         # Copies share their instant: all of them are in the part, or none is.
         times = _PART
-        known = known.filter(_since_1970(known.ridden_at) // 1_000_000 % _PART == 0)
+        known = known.filter(unix_micros(known.ridden_at) // 1_000_000 % _PART == 0)
     same = known.group_by("customer_id", "ridden_at", "cents").agg(rows=known.count())
-    return same.agg(copies=(same.rows - 1).sum().coalesce(0).cast("int64")), times
+    return same.agg(copies=_sum(same.rows - 1)), times
+
+
+def joined_of(done: Table) -> Table:
+    """One row: rides that belong to a customer, and those of them before the registration."""
+    return done.agg(rides=_sum(done.rides), early=_sum(done.early))
+
+
+def totals_of(customers: Table) -> Table:
+    """One row: customers by what is known of them."""
+    return customers.agg(
+        customers=customers.count(),
+        observed=_number(customers.observed),
+        due=_number(customers.due),
+        floored=_number(customers.observed & customers.floored),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The columns of the kept activity that are not written, summed over all customers."""
+    """Customers by what is known of them, and rides beside others.
+
+    Of all `customers` the window of `observed` has passed and the horizon of `due`; `floored` were
+    given back more than they spent. Of all `rides` of registered customers, `early` were before the
+    registration. `copies` say what another ride says.
+    """
 
     customers: int
     observed: int
     due: int
+    floored: int
     rides: int
     early: int
-    floored: int
+    copies: int
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """As an engine fetched them."""
         return cls(**{name: int(value or 0) for name, value in row.items()})
 
-    @staticmethod
-    def expression(kept: Table) -> Table:
-        """One row: the fields."""
-        return kept.agg(
-            customers=kept.count(),
-            observed=_number(kept.observed),
-            due=_number(kept.due),
-            rides=kept.rides.sum().coalesce(0).cast("int64"),
-            early=kept.early.sum().coalesce(0).cast("int64"),
-            floored=_number(kept.observed & kept.floored),
-        )
-
-    def findings(
-        self, counts: Counts, columns: RideColumns, copied: int, *, exact: bool
-    ) -> Iterator[Finding]:
+    def findings(self, counts: Counts, columns: RideColumns, *, exact: bool) -> Iterator[Finding]:
         """One for each thing that is odd about customers, or rides beside others."""
         about = "the same ride again" if exact else "about as many as this say the same ride again"
         for severity, code, column, rows, says, action in (
@@ -165,7 +180,7 @@ class Totals:
                 "kept",
                 "copy",
                 f"{columns.customer}, {columns.time}, {columns.amount}",
-                copied,
+                self.copies,
                 about,
                 "They count: two rides may be alike. Where they are copies, remove them before.",
             ),
@@ -183,8 +198,8 @@ class Totals:
 
 
 def _number(where: Value) -> Value:
-    return where.cast("int64").sum().coalesce(0).cast("int64")
+    return _sum(where.cast("int64"))
 
 
-def _since_1970(time: Value) -> Value:
-    return time.delta(at(_EPOCH), unit="microsecond")
+def _sum(numbers: Value) -> Value:
+    return numbers.sum().coalesce(0)
