@@ -225,5 +225,5 @@ class Activity:
         return Activity(self.recency[rows], self.frequency[rows], self.monetary[rows])
 
     def matrix(self) -> Floats:
-        """Features of shape (n, 3), columns in the order of `FEATURES`."""
-        return np.column_stack((self.recency, self.frequency, self.monetary))
+        """Features of shape (n, 3), columns in the order of `FEATURES`, each of them contiguous."""
+        return np.array((self.recency, self.frequency, self.monetary)).T

@@ -1,6 +1,8 @@
 """Score on this machine: stream a SOURCE through the `Predictor` to a file, whole or not at all."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,16 +10,18 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from clv.bundle import DEFAULT_LEVEL, Predictions, Predictor
-from clv.data.conform import ColumnNames, Conformed, conform, find_columns
+from clv.bundle import DEFAULT_LEVEL, Predictor
+from clv.data.conform import ColumnNames, Conformed, find_columns
 from clv.data.sources import Source
 from clv.errors import DataError, UsageError
-from clv.schema import Mask
 from clv.scoring.output import writing_tables, writing_to
+from clv.scoring.rows import BatchScorer, ScoredBatch
 
 __all__ = ["Scored", "score"]
 
 OnInvalid = Literal["stop", "blank"]
+
+_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +79,40 @@ def score(
         Where the output is the file that `source` reads.
     """
     _require_other_file(source, output)
-    window = predictor.window
-    names = find_columns(source.name, source.columns, window, need_outcome=False)
+    names = find_columns(source.name, source.columns, predictor.window, need_outcome=False)
+    score_batch = BatchScorer(predictor.scorer, predictor.window, predictor.version, names, level)
     totals = np.zeros(2)
     rows = blank = out_of_support = 0
     with writing_tables(output) as write:
-        for batch in source.batches(names.all()):
-            conformed = conform(batch, names, window)
-            usable = conformed.usable
+        for scored in _in_order(score_batch, source.batches(names.all())):
+            usable, predictions = scored.usable, scored.predictions
             if on_invalid == "stop" and not usable.all():
-                raise _first_problem(source, names, conformed, rows)
-            predictions = predictor.predict(conformed.activity[usable], level=level)
-            write(_table(conformed, usable, predictions, predictor))
+                raise _first_problem(source, names, scored.conformed, rows)
+            write(pa.Table.from_batches([scored.rows]))
             totals += predictions.monetary.sum(), predictions.expected_increment.sum()
             out_of_support += int((~predictions.in_support).sum())
-            rows += batch.num_rows
+            rows += len(usable)
             blank += int((~usable).sum())
-            on_rows(batch.num_rows)
+            on_rows(len(usable))
         if rows == 0:
             raise DataError(f"'{source.name}' holds no rows, so there is nothing to score.")
     return Scored(rows, blank, out_of_support, float(totals[0]), float(totals[1]))
+
+
+def _in_order(score_batch: BatchScorer, batches: Iterator[pa.RecordBatch]) -> Iterator[ScoredBatch]:
+    """Score on threads while the next batch is read and the last one written, in their order.
+
+    NumPy and Arrow release the interpreter lock for most of it. Only so many batches are under way
+    that memory does not grow with the table.
+    """
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="score") as pool:
+        under_way: deque[Future[ScoredBatch]] = deque()
+        for batch in batches:
+            under_way.append(pool.submit(score_batch, batch))
+            if len(under_way) > _THREADS:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def _require_other_file(source: Source, output: Path) -> None:
@@ -105,28 +123,6 @@ def _require_other_file(source: Source, output: Path) -> None:
             f"The output '{output}' is the input '{source.name}' itself; predictions would take "
             "the place of what they are made from. Give another name to write to."
         )
-
-
-def _table(
-    conformed: Conformed, usable: Mask, predictions: Predictions, predictor: Predictor
-) -> pa.Table:
-    """What is written of a batch: `predictions` are of its usable rows, the others are blank."""
-    said = predictions.in_cents()
-    columns = {}
-    for name, values in (
-        (predictor.window.prediction, said.monetary),
-        ("expected_increment", said.expected_increment),
-        ("p_return", said.p_return),
-        ("low", said.low),
-        ("high", said.high),
-        ("score_bin", said.score_bin.astype(np.int16)),
-        ("in_support", said.in_support),
-    ):
-        spread = np.zeros(len(usable), dtype=values.dtype)
-        spread[usable] = values
-        columns[name] = pa.array(spread, mask=~usable)
-    version = pa.repeat(pa.scalar(predictor.version), len(usable))
-    return pa.table({"id": conformed.ids, **columns, "model_version": version})
 
 
 def _first_problem(
