@@ -91,7 +91,7 @@ class Column:
         return f"{kind} from {self.low:,.0f} to {self.high:,.0f}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: it is sent to executors
 class Window:
     """Days after registration that are observed, and days until the outcome is known."""
 
@@ -158,7 +158,7 @@ class Window:
         return f"monetary_{self.horizon_days}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: they are sent to executors
 class Contradiction:
     """Values that are valid each but cannot stand in one row.
 

@@ -158,7 +158,7 @@ def test_the_table_of_a_database_is_named(clv, tmp_path):
         ("{activity}", "{tmp}", "Expected a name ending in .csv or .parquet."),
         ("{tmp}/none.csv", "{tmp}/out.csv", "There is no file '"),
         ("sqlite:///{tmp}/none.db", "{tmp}/out.csv", "There is no file '"),
-        ("{tmp}", "{tmp}/out.csv", "is a folder. Give a .csv, "),
+        ("{tmp}", "{tmp}/out.csv", "is a folder without .parquet files. Give a .csv, "),
     ],
 )
 def test_what_cannot_be_scored_or_written_is_told_in_a_line(

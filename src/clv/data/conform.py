@@ -46,7 +46,7 @@ _NO_ID = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: it is sent to executors
 class ColumnNames:
     """How the columns that are needed are called in one source."""
 

@@ -17,7 +17,7 @@ from clv.errors import DataError, UsageError
 from clv.scoring.output import writing_tables, writing_to
 from clv.scoring.rows import BatchScorer, ScoredBatch
 
-__all__ = ["Scored", "score"]
+__all__ = ["OnInvalid", "Scored", "first_problem", "score"]
 
 OnInvalid = Literal["stop", "blank"]
 
@@ -87,7 +87,8 @@ def score(
         for scored in _in_order(score_batch, source.batches(names.all())):
             usable, predictions = scored.usable, scored.predictions
             if on_invalid == "stop" and not usable.all():
-                raise _first_problem(source, names, scored.conformed, rows)
+                row = rows + int(np.argmin(usable)) + 1
+                raise first_problem(f"Row {row:,} of '{source.name}'", names, scored.conformed)
             write(pa.Table.from_batches([scored.rows]))
             totals += predictions.monetary.sum(), predictions.expected_increment.sum()
             out_of_support += int((~predictions.in_support).sum())
@@ -125,16 +126,14 @@ def _require_other_file(source: Source, output: Path) -> None:
         )
 
 
-def _first_problem(
-    source: Source, names: ColumnNames, conformed: Conformed, before: int
-) -> DataError:
+def first_problem(where: str, names: ColumnNames, conformed: Conformed) -> DataError:
+    """Say of the first row that cannot be scored which it is, and why; `where` begins it."""
     problem = min(conformed.problems, key=lambda problem: int(np.argmax(problem.rows)))
     row = int(np.argmax(problem.rows))
-    name = conformed.ids[row].as_py()
     value = problem.values[row]
     shown = "nothing" if value is None else value if "," in problem.column else repr(value)
     return DataError(
-        f"Row {before + row + 1:,} of '{source.name}' ({names.id} {name!r}) cannot be scored: "
+        f"{where} ({names.id} {conformed.ids[row].as_py()!r}) cannot be scored: "
         f"column {problem.column} holds {shown}: {problem.says}. Correct it, or use "
         "--on-invalid blank to leave such rows without a prediction. Nothing was written."
     )

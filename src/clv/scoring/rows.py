@@ -29,7 +29,7 @@ class ScoredBatch:
     predictions: Predictions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # with slots it would arrive empty where it is sent
 class BatchScorer:
     """Turns batches with an activity into batches of predictions, row by row.
 
