@@ -239,7 +239,9 @@ def table(**changes: Any) -> bytes:
         "p_return": np.full(4, 0.5),
         "weights": np.zeros(3),
     }
-    return npz(**{name: array for name, array in {**arrays, **changes}.items() if array is not None})
+    return npz(
+        **{name: array for name, array in {**arrays, **changes}.items() if array is not None}
+    )
 
 
 @pytest.mark.parametrize(

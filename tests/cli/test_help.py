@@ -3,10 +3,13 @@
 import pytest
 
 from clv.cli import app
+from clv.cli.export import app as export
 from clv.cli.models import app as models
 
 COMMANDS = [
     "train",
+    "features",
+    "export sql",
     "serve",
     "score",
     "segment",
@@ -24,6 +27,7 @@ COMMANDS = [
 
 def test_these_are_all_commands():
     named = {command.name or command.callback.__name__ for command in app.registered_commands}
+    named |= {f"export {one.name or one.callback.__name__}" for one in export.registered_commands}
     named |= {f"models {one.name or one.callback.__name__}" for one in models.registered_commands}
     assert named == set(COMMANDS)
 

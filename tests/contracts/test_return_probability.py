@@ -146,7 +146,9 @@ def served(model: ReturnClassifier, X: Floats) -> Floats:
     return np.asarray(cells.p_return[cells.of(X)])
 
 
-def test_the_table_says_what_was_learnt_to_the_last_bit(learnt: ReturnClassifier, crowd: Floats) -> None:
+def test_the_table_says_what_was_learnt_to_the_last_bit(
+    learnt: ReturnClassifier, crowd: Floats
+) -> None:
     assert served(learnt, crowd).tolist() == p_of(learnt, crowd).tolist()
 
 

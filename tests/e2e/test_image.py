@@ -202,9 +202,7 @@ def test_a_container_that_is_told_to_stop_stops_cleanly_and_keeps_its_counts(
 # ------------------------------------------------------------ what the image holds
 
 
-@pytest.mark.parametrize(
-    "library", ["sklearn", "lightgbm", "scipy", "pytest", "pip", "uv"]
-)
+@pytest.mark.parametrize("library", ["sklearn", "lightgbm", "scipy", "pytest", "pip", "uv"])
 def test_the_app_image_holds_no_library_that_only_training_needs(
     app: Container, library: str
 ) -> None:

@@ -340,7 +340,10 @@ def test_a_bundle_that_differs_from_its_original_is_refused_by_the_worst_row(
         check_parity(predictor, fitted(liar), history.activity)
     said = str(caught.value)
     assert "does not compute what the model does: for recency=4, frequency=" in said
-    assert "more than 1e-09 apart. Nothing was registered; this is a defect of clv.models.tabulate." in said
+    assert (
+        "more than 1e-09 apart. Nothing was registered; this is a defect of clv.models.tabulate."
+        in said
+    )
     others = history.activity[history.activity.recency != 4]
     check_parity(predictor, fitted(liar), others)
 

@@ -10,6 +10,8 @@ import typer
 from clv.cli import (
     data,
     database,
+    export,
+    features,
     keys,
     models,
     report,
@@ -36,6 +38,7 @@ app = typer.Typer(
 )
 app.command("train")(training.train)
 app.command("serve")(serving.serve)
+app.command("features")(features.features)
 app.command("score")(scoring.score)
 app.command("segment")(segment.segment)
 app.command("lift")(segment.lift)
@@ -44,6 +47,7 @@ app.command("report")(report.report)
 app.command("sample-data")(data.sample_data)
 app.command("backup")(database.backup)
 app.command("restore")(database.restore)
+app.add_typer(export.app, name="export")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")

@@ -4,7 +4,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["HorizonDays", "ObservationDays", "TableOption"]
+from clv.errors import UsageError
+from clv.schema import Window
+
+__all__ = ["HorizonDays", "MasterOption", "ObservationDays", "TableOption", "window_of"]
 
 TableOption = Annotated[
     str,
@@ -18,3 +21,24 @@ ObservationDays = Annotated[
 HorizonDays = Annotated[
     int, typer.Option(min=2, help="Days after registration until the outcome is known.")
 ]
+MasterOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --engine spark: the cluster, as spark://host:7077, yarn, local[2], or "
+        "sc://host:15002 for Spark Connect. Default: what spark-submit says."
+    ),
+]
+
+
+def window_of(observation_days: int, horizon_days: int) -> Window:
+    """The window that two options say.
+
+    Raises
+    ------
+    UsageError
+        Where the horizon does not lie beyond the observed days.
+    """
+    try:
+        return Window(observation_days, horizon_days)
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -6,18 +6,30 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import TableOption
+from clv.cli.options import MasterOption, TableOption
 from clv.cli.show import JsonOption, print_json, rows_done, say
+from clv.errors import UsageError
 from clv.schema import DEFAULT_TABLE
 from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from clv.bundle import Predictor
+    from clv.scoring import DatabaseTable
 
-__all__ = ["ModelVersion", "predictor_of", "score"]
+__all__ = ["LevelOption", "ModelVersion", "predictor_of", "score"]
 
 ModelVersion = Annotated[
     str | None, typer.Option(help="Version of the model. Default: the champion.")
+]
+
+LevelOption = Annotated[
+    float,
+    # The range of clv.bundle, which would cost every command its import.
+    typer.Option(
+        min=0.5,
+        max=0.99,
+        help="Share of customers whose spend their interval shall hold, 0.5 to 0.99.",
+    ),
 ]
 
 
@@ -31,53 +43,83 @@ def predictor_of(settings: Settings, version: str | None) -> "Predictor":
     return Predictor.load(registry.bundle(number), version=number)
 
 
+def _target(output: str, table: str) -> "tuple[Path | DatabaseTable, str]":
+    """Where to write, and how to say it without a password."""
+    if "://" not in output:
+        return Path(output), output
+    from clv.scoring import DatabaseTable
+    from clv.sql import database_url, shown
+
+    return DatabaseTable(output, table), f"{shown(database_url(output))}, table {table},"
+
+
 def score(
     source: Annotated[
         str, typer.Argument(metavar="INPUT", help="Activity table: a file or a database URL.")
     ],
-    output: Annotated[Path, typer.Option(help="File to write: .csv or .parquet.")],
+    output: Annotated[
+        str, typer.Option(help="What to write: a .csv or .parquet file, or a database URL.")
+    ],
     table_name: TableOption = DEFAULT_TABLE,
+    output_table: Annotated[
+        str, typer.Option(help="Table to write, where the output is a database.")
+    ] = "predictions",
     model_version: ModelVersion = None,
-    level: Annotated[
-        float,
-        # The range of clv.bundle, which would cost every command its import.
-        typer.Option(
-            min=0.5,
-            max=0.99,
-            help="Share of customers whose spend their interval shall hold, 0.5 to 0.99.",
-        ),
-    ] = 0.9,
+    level: LevelOption = 0.9,
     on_invalid: Annotated[
         Literal["stop", "blank"],
         typer.Option(help="A row that cannot be scored: an error, or a row without a prediction."),
     ] = "stop",
+    engine: Annotated[
+        Literal["local", "spark"], typer.Option(help="Where: on this machine, or on Spark.")
+    ] = "local",
+    master: MasterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict every customer of a table, in its order.
 
     Writes id, monetary_30, expected_increment, p_return, low, high, score_bin, in_support and
     model_version, a row for each row read. The output appears when it is complete; a failure leaves
-    what was there before.
+    what was there before. In a database each id has one row, the newest, and all are written in one
+    transaction.
+
+    On Spark input and output are what its executors can reach: Parquet, CSV or a table of the
+    catalog in, a new folder of Parquet files out.
 
     From low to high is the shortest interval of the spend by day 30 that holds the level. Most
     customers never ride again, so the mean, monetary_30, can lie above it.
 
     Example: `clv score customers.csv --output predictions.csv`
     """
-    from clv.data.sources import open_source
-    from clv.scoring import score as score_source
-
     predictor = predictor_of(load_settings(), model_version)
-    with open_source(source, table_name) as opened, rows_done("scored", opened.count()) as done:
-        started = time.perf_counter()
-        scored = score_source(
-            opened, predictor, output, level=level, on_invalid=on_invalid, on_rows=done
+    started = time.perf_counter()
+    if engine == "spark":
+        from clv.scoring.spark import score_on_spark
+
+        where = output
+        scored = score_on_spark(
+            source, predictor, output, master=master, level=level, on_invalid=on_invalid
         )
-        seconds = time.perf_counter() - started
+    else:
+        if master is not None:
+            raise UsageError(f"--master {master} without --engine spark. Add it, or leave it out.")
+        from clv.data.sources import open_source
+        from clv.scoring import score as score_source
+
+        target, where = _target(output, output_table)
+        with open_source(source, table_name) as opened, rows_done("scored", opened.count()) as done:
+            started = time.perf_counter()
+            scored = score_source(
+                opened, predictor, target, level=level, on_invalid=on_invalid, on_rows=done
+            )
+    seconds = time.perf_counter() - started
     if as_json:
-        print_json({"output": str(output), "model_version": predictor.version, "scored": scored})
+        print_json({"output": where, "model_version": predictor.version, "scored": scored})
         return
-    say(f"{scored.rows:,} rows to {output} with version {predictor.version} in {seconds:.1f} s")
+    say(
+        f"{scored.rows:,} rows to {where} with version {predictor.version} in {seconds:.1f} s "
+        f"({scored.rows / seconds:,.0f} a second)"
+    )
     if scored.blank:
         say(f"{scored.blank:,} of them could not be scored and have no prediction")
     say(

@@ -1,13 +1,25 @@
 """`clv train`."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from clv.cli.data import sample_activity
-from clv.cli.options import HorizonDays, ObservationDays, TableOption
+from clv.cli.features import (
+    AmountColumn,
+    AsOf,
+    CustomerColumn,
+    MemoryLimit,
+    Registrations,
+    TimeColumn,
+    instant,
+    require_ibis,
+)
+from clv.cli.options import HorizonDays, ObservationDays, window_of
 from clv.cli.show import JsonOption, Stages, note, print_json, say, shown, table
 from clv.clock import utc_now
 from clv.errors import BundleError, UsageError
@@ -15,6 +27,7 @@ from clv.schema import DEFAULT_TABLE, Window
 from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from clv.data.checks import History
     from clv.data.findings import Finding
     from clv.registry import Registry
     from clv.training import Release, TrainingResult
@@ -32,7 +45,25 @@ def train(
             "URL. Without it: generated passengers, to try things out."
         ),
     ] = None,
-    table_name: TableOption = DEFAULT_TABLE,
+    kind: Annotated[
+        Literal["activity", "rides"],
+        typer.Option(help="What the history is: an activity table, or a ride log."),
+    ] = "activity",
+    table_name: Annotated[
+        str | None,
+        typer.Option(
+            "--table",
+            help="Table to read, where the source holds tables; schema.table works. Default: "
+            f"{DEFAULT_TABLE}, or rides.",
+            show_default=False,
+        ),
+    ] = None,
+    passengers: Registrations = None,
+    customer_column: CustomerColumn = None,
+    time_column: TimeColumn = None,
+    amount_column: AmountColumn = None,
+    as_of: AsOf = None,
+    memory_limit: MemoryLimit = None,
     observation_days: ObservationDays = 7,
     horizon_days: HorizonDays = 30,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 42,
@@ -68,6 +99,10 @@ def train(
     once on customers held out before, and registers it. The first model becomes champion; a later
     one only where it is better on customers that neither has seen.
 
+    With --kind rides it makes the activity table of a ride log first, as `clv features` does, and
+    learns from the customers whose horizon has passed; the dates of registration then show how the
+    model would have done on younger customers than it learnt from.
+
     Example: `clv train --data passengers.sqlite`
     """
     _require_training_libraries(*(["optuna"] if search == "optuna" else []))
@@ -83,7 +118,9 @@ def train(
     from clv.training import train as run_training
     from clv.training.search import SearchPlan
 
-    window = _window(observation_days, horizon_days)
+    window = window_of(observation_days, horizon_days)
+    if kind == "rides":
+        require_ibis()
     if data is None and window != Window():
         raise UsageError(
             f"Generated passengers are of {Window()}, not {window}. Give a table with --data."
@@ -96,10 +133,26 @@ def train(
             print_json({"version": champion, "alias": "champion", "reason": reason})
         note(f"Version {champion} is champion already; nothing was trained.")
         return
-    with open_source(data or sample_activity(settings), table_name) as source:
-        note(f"Reading {source.name}")
-        history = read_history(source, window)
-        generated = _is_sample(source.file, settings)
+    told = {"customer": customer_column, "time": time_column, "amount": amount_column}
+    if kind == "rides":
+        history = _history_of_rides(
+            data,
+            table_name,
+            window,
+            settings,
+            told,
+            passengers=passengers,
+            as_of=as_of,
+            memory_limit=memory_limit,
+        )
+        generated = False
+    else:
+        _refuse_options_of_rides(passengers, *told.values(), as_of, memory_limit)
+        location = data or sample_activity(settings)
+        with open_source(location, table_name or DEFAULT_TABLE) as source:
+            note(f"Reading {source.name}")
+            history = read_history(source, window)
+            generated = _is_sample(source.file, settings)
     note(f"{history.rows_read:,} rows read, {len(history):,} used")
     _show_findings(history.findings)
     registry.prepare()  # what cannot be written is said now, not after minutes of training
@@ -137,6 +190,57 @@ def train(
         _show(result, released)
 
 
+def _history_of_rides(
+    data: str | None,
+    table_name: str | None,
+    window: Window,
+    settings: Settings,
+    columns: dict[str, str | None],
+    *,
+    passengers: str | None,
+    as_of: str | None,
+    memory_limit: str | None,
+) -> "History":
+    """What a ride log says of the customers whose outcome is known."""
+    from clv.data.checks import read_history
+    from clv.data.findings import by_severity
+    from clv.data.sources import open_source
+    from clv.features import Reading, build, duckdb_engine
+    from clv.features.log import DEFAULT_RIDES
+
+    if data is None:
+        raise UsageError("--kind rides needs a ride log: give one with --data.")
+    reading = Reading(columns, table=table_name or DEFAULT_RIDES, registrations=passengers)
+    settings.root.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=settings.root, prefix=".rides-") as folder:
+        table = Path(folder) / "activity.parquet"
+        note(f"Reading {data}")
+        with duckdb_engine(table, memory_limit) as engine:
+            built = build(
+                engine,
+                data,
+                str(table),
+                window=window,
+                now=utc_now(),
+                as_of=instant(as_of),
+                reading=reading,
+                to_train=True,
+            )
+        note(f"{built.rides_used:,} rides of {built.customers:,} customers, as of {built.as_of}")
+        with open_source(table) as source:
+            history = read_history(source, window)
+    findings = by_severity([*built.findings, *history.findings])
+    return replace(history, source=built.source, findings=findings)
+
+
+def _refuse_options_of_rides(*given: str | None) -> None:
+    if any(value is not None for value in given):
+        raise UsageError(
+            "--passengers, --customer-column, --time-column, --amount-column, --as-of and "
+            "--memory-limit are of a ride log. Add --kind rides, or leave them out."
+        )
+
+
 def _usable_champion(registry: "Registry") -> str | None:
     """The champion, where it can be loaded: one of another format serves nobody."""
     from clv.bundle import Predictor
@@ -156,13 +260,6 @@ def _is_sample(file: Path | None, settings: Settings) -> bool:
     """Whether these are our generated passengers, also where --data names them."""
     samples = (settings.root / "sample").glob("activity.*")
     return file is not None and any(file.samefile(sample) for sample in samples)
-
-
-def _window(observation_days: int, horizon_days: int) -> Window:
-    try:
-        return Window(observation_days, horizon_days)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _require_training_libraries(*others: str) -> None:

@@ -65,9 +65,9 @@ def build(
     *,
     window: Window,
     now: datetime,
-    registrations: str | None = None,
     as_of: datetime | None = None,
     reading: Reading = Reading(),  # noqa: B008 - frozen
+    to_train: bool = False,
 ) -> Features:
     """Read a ride log, compute what each customer did, and write the activity table.
 
@@ -82,11 +82,11 @@ def build(
         Its days name the columns.
     now : datetime
         Rides that are later are left out; aware of its time zone, as `as_of` is.
-    registrations : str, optional
-        Who registered when: a SOURCE. Without it a customer registered with the first ride.
     as_of : datetime, optional
         What is known, is known at this instant; by default at the last ride of the log.
     reading : Reading
+    to_train : bool
+        Whether only customers are wanted whose outcome is known.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def build(
         raise UsageError(
             f"as_of {as_of:%Y-%m-%d %H:%M} is yet to come; expected an instant that has passed."
         )
-    columns = reading.columns
+    columns, registrations = reading.columns, reading.registrations
     log = engine.open(rides, reading.table, ids=_ids(columns))
     found = RideColumns.find(log.name, list(log.types), columns)
     customer = _kind_of_ids(log, found.customer)
@@ -139,18 +139,20 @@ def build(
     joined, about = engine.fetch(joined_of(done))[0], engine.fetch(totals_of(customers))[0]
     totals = Totals.of({**joined, **about, "copies": times * engine.fetch(same)[0]["copies"]})
     findings += totals.findings(counts, found, exact=times == 1)
-    if not totals.observed:
+    days = window.horizon_days if to_train else window.observation_days
+    if not (totals.due if to_train else totals.observed):
         raise DataError(
-            f"'{log.name}' has no customer whose first {window.observation_days} days had passed "
-            f"by {until:%Y-%m-%d %H:%M} UTC. Give a longer log, or a later --as-of."
+            f"'{log.name}' has no customer whose first {days} days had passed by "
+            f"{until:%Y-%m-%d %H:%M} UTC. Give a longer log, or a later --as-of."
         )
-    written = customers.filter(customers.observed).drop(*define.EXTRAS)
+    wanted = customers.filter(customers.due if to_train else customers.observed)
+    written = wanted.drop(*define.EXTRAS)
     engine.write(written.order_by("id"), output)
     return Features(
         source=log.name,
         rides_read=counts.rows,
         rides_used=counts.usable,
-        customers=totals.observed,
+        customers=totals.due if to_train else totals.observed,
         with_outcome=totals.due,
         too_young=totals.customers - totals.observed,
         as_of=until,

@@ -38,7 +38,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a log is to be read, where it does not speak for itself.
+    """How a log is to be read, and what beside it.
 
     Attributes
     ----------
@@ -47,11 +47,14 @@ class Reading:
     words : Words
     table : str
         Which, where a source holds tables.
+    registrations : str, optional
+        Who registered when: a SOURCE. Without it a customer registered with the first ride.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
     words: Words = Words()
     table: str = DEFAULT_RIDES
+    registrations: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,5 +2,6 @@
 
 from clv.scoring.local import Scored, score
 from clv.scoring.output import write_table
+from clv.scoring.upsert import DatabaseTable
 
-__all__ = ["Scored", "score", "write_table"]
+__all__ = ["DatabaseTable", "Scored", "score", "write_table"]

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from clv.data.sources import Source
 from clv.errors import DataError, UsageError
 from clv.scoring.output import writing_tables, writing_to
 from clv.scoring.rows import BatchScorer, ScoredBatch
+from clv.scoring.upsert import DatabaseTable, upserting
 
 __all__ = ["OnInvalid", "Scored", "first_problem", "score"]
 
@@ -42,7 +44,7 @@ class Scored:
 def score(
     source: Source,
     predictor: Predictor,
-    output: Path,
+    output: Path | DatabaseTable,
     *,
     level: float = DEFAULT_LEVEL,
     on_invalid: OnInvalid = "stop",
@@ -59,8 +61,9 @@ def score(
     ----------
     source : Source
     predictor : Predictor
-    output : Path
-        `.csv` or `.parquet`; replaced where it exists, unless it is what is read.
+    output : Path or DatabaseTable
+        A `.csv` or `.parquet` file, replaced where it exists, unless it is what is read; or a table
+        in which each customer has one row, the newest.
     level : float
         Share of customers whose spend their interval holds, from 0.5 to 0.99.
     on_invalid : {'stop', 'blank'}
@@ -78,12 +81,11 @@ def score(
     UsageError
         Where the output is the file that `source` reads.
     """
-    _require_other_file(source, output)
     names = find_columns(source.name, source.columns, predictor.window, need_outcome=False)
     score_batch = BatchScorer(predictor.scorer, predictor.window, predictor.version, names, level)
     totals = np.zeros(2)
     rows = blank = out_of_support = 0
-    with writing_tables(output) as write:
+    with _writing(source, output) as write:
         for scored in _in_order(score_batch, source.batches(names.all())):
             usable, predictions = scored.usable, scored.predictions
             if on_invalid == "stop" and not usable.all():
@@ -98,6 +100,15 @@ def score(
         if rows == 0:
             raise DataError(f"'{source.name}' holds no rows, so there is nothing to score.")
     return Scored(rows, blank, out_of_support, float(totals[0]), float(totals[1]))
+
+
+def _writing(
+    source: Source, output: Path | DatabaseTable
+) -> AbstractContextManager[Callable[[pa.Table], None]]:
+    if isinstance(output, DatabaseTable):
+        return upserting(output)
+    _require_other_file(source, output)
+    return writing_tables(output)
 
 
 def _in_order(score_batch: BatchScorer, batches: Iterator[pa.RecordBatch]) -> Iterator[ScoredBatch]:

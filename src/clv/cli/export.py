@@ -1,0 +1,63 @@
+"""`clv export`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from clv.cli.scoring import LevelOption, ModelVersion, predictor_of
+from clv.cli.show import note, say
+from clv.errors import UsageError
+from clv.schema import DEFAULT_TABLE
+from clv.settings import load_settings
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The champion in other forms.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `sql` a command of its own, though it is the only one."""
+
+
+@app.command()
+def sql(
+    output: Annotated[
+        Path | None, typer.Option(help="Script to write. Default: printed.", show_default=False)
+    ] = None,
+    dialect: Annotated[
+        Literal["duckdb", "postgres", "spark", "bigquery", "snowflake"],
+        typer.Option(help="The warehouse's."),
+    ] = "duckdb",
+    table: Annotated[
+        str, typer.Option("--table", help="Activity table in the warehouse.")
+    ] = DEFAULT_TABLE,
+    model_version: ModelVersion = None,
+    level: LevelOption = 0.9,
+) -> None:
+    """Write the champion as SQL, to score where the data is.
+
+    The script makes three small tables (the model's cells) and the view clv_predictions, with a row
+    for each row of the activity table. What it says is what `clv score` says, before rounding; a
+    row with a value out of range has no prediction.
+
+    Example: `clv export sql --dialect postgres --output champion.sql`
+    """
+    from importlib.util import find_spec
+
+    if find_spec("sqlglot") is None:
+        raise UsageError("SQL needs sqlglot, not installed here. Install clv[features].")
+    from clv.files import replacing
+    from clv.scoring.warehouse import sql_script
+
+    script = sql_script(
+        predictor_of(load_settings(), model_version), dialect, table=table, level=level
+    )
+    if output is None:
+        print(script)  # noqa: T201 - for a pipe; rich would wrap it
+        return
+    with replacing(output) as part:
+        part.write_text(script, encoding="utf-8")
+    note(f"{len(script):,} characters of SQL for {dialect}")
+    say(str(output))
