@@ -1,7 +1,6 @@
 """What a marketing team takes for granted of any prediction, on random rows, as it is served."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -250,7 +250,7 @@ FAILURES: dict[Callable[[pa.Table, Path], str], str] = {
     all_equal: "monetary_value_30: every customer has the same outcome (4,000 rows).",
     no_bytes: "data.sqlite' is empty (0 bytes). Write the table again.",
     missing: "There is no file '",
-    a_folder: "' is a folder without .parquet files. Give a .csv, .parquet, .sqlite or .duckdb file",
+    a_folder: "' is a folder without .parquet files. Give a .csv, .parquet, .sqlite or ",
     other_kind: "data.xlsx' is of no known kind. Expected a .csv, .parquet, .sqlite or .duckdb",
     not_its_kind: "data.parquet' cannot be read: ",
     other_table: f"has no table '{DEFAULT_TABLE}'; tables there: passenger_activity. Did you mean",

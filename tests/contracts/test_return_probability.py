@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from clv.bundle import Cells
 from clv.data.checks import History
 from clv.data.simulate import simulate
 from clv.models.candidates import returning
 from clv.models.estimators import PersistenceRegressor, ReturnClassifier
-from clv.bundle import Cells
 from clv.models.tabulate import tabulate
 from clv.schema import MAX_FREQUENCY, MAX_MONETARY, MONETARY, Floats, Mask
 

@@ -76,7 +76,7 @@ def cluster(executor_python: Path) -> Iterator[Cluster]:
         "PYSPARK_PYTHON": str(executor_python),
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "PYSPARK_SUBMIT_ARGS": "--conf spark.sql.shuffle.partitions=4 --conf spark.ui.enabled=false"
-        " --driver-memory 1g pyspark-shell",
+        f" --conf spark.sql.warehouse.dir={home / 'warehouse'} --driver-memory 1g pyspark-shell",
     }
     port, ui = free_port(), free_port()
     running = Cluster(f"spark://127.0.0.1:{port}", home, environment)

@@ -26,7 +26,7 @@ _ROWS_AT_A_TIME = 1_000
 _TABLES = {
     "clv_bands": "feature VARCHAR, band INT, above DOUBLE, upto DOUBLE",
     "clv_cells": "recency INT, frequency INT, monetary INT, expected DOUBLE, p_return DOUBLE, "
-    "similar INT",
+    "alike INT",
     "clv_bins": "score_bin INT, lowest DOUBLE, below DOUBLE, low DOUBLE, high DOUBLE",
 }
 # Beyond every number, for the outer ends.
@@ -120,7 +120,7 @@ def _query(predictor: Predictor, table: str) -> str:
     return f"""
         WITH said AS (
             SELECT activity.id, {spent} AS spent, {increment} AS expected_increment,
-                   cells.p_return, cells.similar
+                   cells.p_return, cells.alike
             FROM {table} AS activity {joins}
             LEFT JOIN clv_cells AS cells ON cells.recency = recency_band.band
                 AND cells.frequency = frequency_band.band AND cells.monetary = monetary_band.band
@@ -129,7 +129,7 @@ def _query(predictor: Predictor, table: str) -> str:
                said.expected_increment, said.p_return,
                GREATEST(said.spent + bins.low * {scale}, {nothing}) AS low,
                GREATEST(said.spent + bins.high * {scale}, {nothing}) AS high,
-               bins.score_bin, said.similar >= {predictor.surroundings.needed} AS in_support,
+               bins.score_bin, said.alike >= {predictor.surroundings.needed} AS in_support,
                '{predictor.version}' AS model_version
         FROM said LEFT JOIN clv_bins AS bins
             ON said.expected_increment >= bins.lowest AND said.expected_increment < bins.below
