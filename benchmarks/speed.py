@@ -5,18 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
-import pyarrow.parquet
 
 from clv.bundle import Predictor
 from clv.data.simulate import simulate
-from clv.data.sources import open_source
 from clv.models.candidates import PUBLISHED, candidates
 from clv.schema import Activity
-from clv.scoring import score
 from clv.training import TrainingResult
 
-__all__ = ["batch", "in_memory", "one_row"]
+__all__ = ["in_memory", "one_row"]
 
 ROWS = 1_000_000
 _FEATURES = ("recency_7", "frequency_7", "monetary_value_7")
@@ -24,19 +20,14 @@ _FEATURES = ("recency_7", "frequency_7", "monetary_value_7")
 
 def one_row(result: TrainingResult, bundle: Path) -> str:
     predictor = Predictor.load(bundle)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        (bundle / "serving.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
+    cells = predictor.scorer.cells
     published = next(one for one in candidates(42) if one.name == PUBLISHED).estimator
     published.set_params(n_estimators=100, max_depth=5)
     published.fit(result.history.activity.matrix(), result.history.outcome)
     row = np.array([[1.0, 1.0, 8.5]])
-    narrow = row.astype(np.float32)
     timed = _alternate(
         {
-            "the graph alone (the limit)": (lambda: session.run(None, {"activity": narrow}), 2_000),
+            "the table alone (the limit)": (lambda: cells.expected[cells.of_one(1, 1, 8.5)], 2_000),
             "`Predictor.predict_one`": (lambda: predictor.predict_one(1, 1, 8.5), 2_000),
             "the published forest in scikit-learn": (lambda: published.predict(row), 20),
         }
@@ -78,15 +69,10 @@ def in_memory(bundle: Path) -> str:
     rows = next(iter(simulate(20_000))).activity
     columns = [np.tile(rows.column(name).to_numpy(), ROWS // 20_000) for name in _FEATURES]
     activity = Activity.of(*columns)
-    narrow = activity.matrix().astype(np.float32)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        (bundle / "serving.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
+    X, cells = activity.matrix(), predictor.scorer.cells
     timed = _alternate(
         {
-            "the graph alone (the limit)": (lambda: session.run(None, {"activity": narrow}), 1),
+            "the table alone (the limit)": (lambda: cells.expected[cells.of(X)], 1),
             "`Predictor.predict`": (lambda: predictor.predict(activity), 1),
         },
         5,
@@ -99,41 +85,7 @@ def in_memory(bundle: Path) -> str:
         "|---|--:|--:|",
     ]
     lines += [
-        f"| {name} | {np.median(times) / 1e6:.1f} | {np.median(times) / ours:.2f} |"
+        f"| {name} | {np.median(times) / 1e6:.2f} | {np.median(times) / ours:.2f} |"
         for name, times in timed.items()
     ]
-    return "\n".join([*lines, ""])
-
-
-def batch(folder: Path, bundle: Path) -> str:
-    predictor = Predictor.load(bundle)
-    source, output = folder / "million.parquet", folder / "scored.parquet"
-    with pyarrow.parquet.ParquetWriter(source, next(iter(simulate(1))).activity.schema) as writer:
-        for chunk in simulate(ROWS):
-            writer.write_table(chunk.activity)
-
-    def scored() -> None:
-        with open_source(source) as opened:
-            score(opened, predictor, output)
-
-    def copied() -> None:
-        with open_source(source) as opened:
-            columns = ["id", *_FEATURES]
-            batches = opened.batches(columns)
-            first = next(batches)
-            with pyarrow.parquet.ParquetWriter(output, first.schema) as writer:
-                writer.write_batch(first)
-                for part in batches:
-                    writer.write_batch(part)
-
-    timed = _alternate({"copy, no model (the limit)": (copied, 1), "`clv score`": (scored, 1)}, 3)
-    rates = {name: ROWS / (np.median(times) / 1e6) for name, times in timed.items()}
-    limit = max(rates.values())
-    lines = [
-        f"## {ROWS:,} customers, Parquet to Parquet",
-        "",
-        "| | rows/s | of the limit |",
-        "|---|--:|--:|",
-    ]
-    lines += [f"| {name} | {rate:,.0f} | {rate / limit:.2f} |" for name, rate in rates.items()]
     return "\n".join([*lines, ""])

@@ -48,7 +48,7 @@ DEFAULT_TABLE = "passenger_activity_after_registration"
 #: What the column that identifies the customer may be called.
 ID_NAMES = ("id", "passenger_id", "customer_id")
 
-#: Order of the features in every matrix and graph.
+#: Order of the features in every matrix and table of cells.
 FEATURES = ("recency", "frequency", "monetary")
 RECENCY, FREQUENCY, MONETARY = range(3)
 

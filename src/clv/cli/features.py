@@ -119,12 +119,13 @@ def features(
     """
     require_ibis()
     from clv.features import Reading, Words, build
+    from clv.features.engine import told
 
     words = Words()
     made = _engine(engine, master, output, memory_limit)
     with made as running:
         built = build(
-            running,
+            told(running, note),
             rides,
             output,
             window=window_of(observation_days, horizon_days),

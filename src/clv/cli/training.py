@@ -206,6 +206,7 @@ def _history_of_rides(
     from clv.data.findings import by_severity
     from clv.data.sources import open_source
     from clv.features import Reading, build, duckdb_engine
+    from clv.features.engine import told
     from clv.features.log import DEFAULT_RIDES
 
     if data is None:
@@ -214,10 +215,9 @@ def _history_of_rides(
     settings.root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=settings.root, prefix=".rides-") as folder:
         table = Path(folder) / "activity.parquet"
-        note(f"Reading {data}")
         with duckdb_engine(table, memory_limit) as engine:
             built = build(
-                engine,
+                told(engine, note),
                 data,
                 str(table),
                 window=window,

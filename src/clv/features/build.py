@@ -129,10 +129,12 @@ def build(
         if registrations is None
         else define.registered(define.registrations_read(customer)),
     )
-    done = _keep(engine, "clv_done", define.within_horizon(known, registered, window))
+    done = _keep(
+        engine, "rides until the horizon", define.within_horizon(known, registered, window)
+    )
     customers = _keep(
         engine,
-        "clv_activity",
+        "clv_customers",
         define.activity(registered, done.filter(done.customer_id.notnull()), window, until),
     )
     same, times = copies(known, counts.rows)

@@ -1,12 +1,12 @@
 """What an engine must be able to do, and what it says of a table that it opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ibis
 
-__all__ = ["Engine", "Opened"]
+__all__ = ["Engine", "Opened", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,30 @@ class Engine(Protocol):
         """Compute a few rows."""
 
     def keep(self, name: str, expression: ibis.Table) -> None:
-        """Compute an expression, once, under a name."""
+        """Compute an expression, once, under a name: clv_ and, in words, what it is."""
 
     def write(self, expression: ibis.Table, output: str) -> None:
         """Compute an expression into an output, whole or not at all."""
+
+
+def told(engine: Engine, say: Callable[[str], None]) -> Engine:
+    """The same engine, which says what it is at before each step that may take long."""
+    return _Told(engine, say)
+
+
+class _Told:
+    def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:
+        self._engine, self._say = engine, say
+        self.view, self.fetch = engine.view, engine.fetch
+
+    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
+        self._say(f"Reading {location}")
+        return self._engine.open(location, table, ids=ids)
+
+    def keep(self, name: str, expression: ibis.Table) -> None:
+        self._say(f"Computing {name.removeprefix('clv_').replace('_', ' ')}")
+        self._engine.keep(name, expression)
+
+    def write(self, expression: ibis.Table, output: str) -> None:
+        self._say(f"Writing {output}")
+        self._engine.write(expression, output)
