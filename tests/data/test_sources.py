@@ -441,6 +441,19 @@ def test_a_folder_is_no_file(tmp_path):
     assert fails(folder).startswith(f"'{folder}' is a folder without .parquet files. Give a .csv, ")
 
 
+@pytest.mark.parametrize("name", ["export.parquet", "export"])
+def test_a_folder_of_parquet_files_is_one_table_in_the_order_of_their_names(name, tmp_path):
+    folder = tmp_path / name
+    folder.mkdir()
+    for part in (2, 1, 3):
+        pyarrow.parquet.write_table(pa.table({"id": [part]}), folder / f"part-{part}.parquet")
+    (folder / "_SUCCESS").touch()
+    with open_source(folder) as source:
+        assert source.count() == 3
+        found = [value for batch in source.batches(["id"]) for value in batch["id"].to_pylist()]
+    assert found == [1, 2, 3]
+
+
 @pytest.mark.parametrize("name", ["table.xlsx", "table", "table.parquet.zip"])
 def test_a_file_of_no_known_kind_is_told_what_is_known(name, tmp_path):
     says = fails(write_text(tmp_path / name, LINES))

@@ -57,7 +57,7 @@ def test_every_kind_of_dirt_is_counted_with_examples_and_the_rest_is_used(
     built = on_duckdb(log, output)
     assert counted(built) == {
         "no-time": 3, "no-amount": 4, "no-customer": 1, "future": 1, "cancelled": 1,
-        "negative": 1, "copy": 1,
+        "negative": 1, "copy": 1, "no-zone": 2,
     }  # fmt: skip
     assert (built.rides_read, built.rides_used) == (16, 6)
     (seven,) = (row for row in activity_of(output) if row["id"] == 7)
@@ -81,7 +81,7 @@ def test_mixed_time_zones_are_one_time(tmp_path: Path, output: Path) -> None:
     rows = [f"{number},{moment},1" for number, moment in enumerate(moments)]
     log = lines(tmp_path / "log.csv", *rows, f"99,{END},1")
     built = on_duckdb(log, output)
-    assert counted(built) == {}
+    assert counted(built) == {"no-zone": 1}
     assert {row["registered_at"] for row in activity_of(output) if row["id"] != 99} == {START}
 
 
@@ -93,7 +93,8 @@ def test_ids_are_what_stands_there(
     ids: list[str], kind: type, tmp_path: Path, output: Path
 ) -> None:
     rows = [f"{name},2026-03-02,1" for name in ids]
-    on_duckdb(lines(tmp_path / "log.csv", *rows, f"{ids[0]},{END},1"), output)
+    built = on_duckdb(lines(tmp_path / "log.csv", *rows, f"{ids[0]},{END[:10]},1"), output)
+    assert counted(built) == ({"text-id": 2} if ids[0] == "007" else {})
     assert sorted(row["id"] for row in activity_of(output)) == sorted(map(kind, ids))
 
 
@@ -162,7 +163,7 @@ def test_a_log_in_a_database_is_read_as_one_in_a_file(tmp_path: Path, output: Pa
         connection.execute("CREATE TABLE rides (customer_id INTEGER, date TEXT, amount REAL)")
         connection.executemany(
             "INSERT INTO rides VALUES (?, ?, ?)",
-            [(1, "2026-03-02", 4.5), (1, "2026-03-05", 5.5), (1, "nonsense", 1), (1, END, 1)],
+            [(1, "2026-03-02", 4.5), (1, "2026-03-05", 5.5), (1, "nonsense", 1), (1, END[:10], 1)],
         )
     built = on_duckdb(str(tmp_path / "log.sqlite"), output)
     assert counted(built) == {"no-time": 1}
@@ -233,3 +234,15 @@ def test_csv_comes_out_where_csv_is_asked_for(tmp_path: Path) -> None:
         "id,registered_at,recency_7,frequency_7,monetary_value_7,frequency_30,monetary_value_30",
         "1,2026-03-02 09:30:00+00,1,1,1.5,1,1.5",
     ]
+
+
+@pytest.mark.parametrize("which", ["log.csv", "who.parquet"])
+def test_the_table_never_takes_the_place_of_what_it_is_made_from(
+    which: str, tmp_path: Path
+) -> None:
+    log = lines(tmp_path / "log.csv", "1,2026-03-02,1", f"1,{END},1")
+    who = write(registrations_of({1: START}), tmp_path / "who.parquet")
+    before = (tmp_path / which).read_bytes()
+    with pytest.raises(UsageError, match="is the input"):
+        on_duckdb(log, tmp_path / which, registrations=who)
+    assert (tmp_path / which).read_bytes() == before

@@ -50,7 +50,7 @@ def _target(output: str, table: str) -> "tuple[Path | DatabaseTable, str]":
     from clv.scoring import DatabaseTable
     from clv.sql import database_url, shown
 
-    return DatabaseTable(output, table), f"{shown(database_url(output))}, table {table},"
+    return DatabaseTable(output, table), f"{shown(database_url(output))}, table {table}"
 
 
 def score(

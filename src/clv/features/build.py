@@ -124,7 +124,7 @@ def build(
     known = define.usable(read, until)
     registered = _keep(
         engine,
-        "clv_registered",
+        "clv_who_registered_when",
         define.first_rides(known)
         if registrations is None
         else define.registered(define.registrations_read(customer)),

@@ -59,6 +59,7 @@ _TIME = (
     r"(?:[T ]((?:[01]\d|2[0-3]):[0-5]\d)(:[0-5]\d)?(\.\d{1,6})?\d*"
     r"(?: ?(?:Z|([+-](?:0\d|1[0-3])):?([0-5]\d)?))?)?$"
 )
+_ZONE = r":\d{2}[^+-]*(?:Z|[+-]\d{2}:?(?:\d{2})?)$"
 _NUMBER = r"^[+-]?(?:\d{1,18}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?$"
 
 
@@ -76,7 +77,7 @@ def read_rides(log: Table, words: Words) -> Table:
     -------
     Table
         `customer_id`; `ridden_at` and `cents`, null where they cannot be read; `cancelled` and
-        `refund`, never null.
+        `refund` and `zoned` (whether the time says its zone), never null.
     """
     return log.select(
         customer_id=log.customer,
@@ -84,6 +85,7 @@ def read_rides(log: Table, words: Words) -> Table:
         cents=cents(log.amount),
         cancelled=_says(log, "status", words.cancelled),
         refund=_says(log, "kind", words.refunds),
+        zoned=_has_zone(log.time),
     )
 
 
@@ -94,7 +96,8 @@ def read_registrations(table: Table) -> Table:
 
 def rides_read(customer: str) -> Table:
     """The view that an engine makes of `read_rides`; `customer` is the type of the ids."""
-    kinds = {"ridden_at": _INSTANT, "cents": "float64", "cancelled": "bool", "refund": "bool"}
+    flags = dict.fromkeys(("cancelled", "refund", "zoned"), "bool")
+    kinds = {"ridden_at": _INSTANT, "cents": "float64", **flags}
     return ibis.table({"customer_id": customer, **kinds}, name=READ)
 
 
@@ -268,6 +271,12 @@ def affordable(paid: Value) -> Value:
     """Whether cents are those of an amount; never null."""
     limit = 100 * MAX_MONETARY
     return paid.between(-limit, limit).fill_null(False)  # false for what is not a number, too
+
+
+def _has_zone(time: Value) -> Value:
+    if not time.type().is_string():
+        return ibis.literal(False)
+    return time.strip().re_search(_ZONE).fill_null(False)
 
 
 def instant(time: Value) -> Value:

@@ -10,7 +10,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from clv.data.sources import open_source, relation_of
+from clv.data.sources import Source, open_source, relation_of
 from clv.errors import DataError, OutputError, UsageError
 from clv.features.engine import Engine, Opened
 from clv.files import replacing
@@ -65,18 +65,20 @@ def duckdb_engine(output: Path, memory_limit: str | None = None) -> Iterator[Eng
                 raise UsageError(
                     f"--memory-limit {memory_limit!r}: expected a size such as 500MB or 4GB."
                 ) from error
-        yield _DuckDB(connection)
+        yield _DuckDB(connection, output)
 
 
 class _DuckDB:
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, output: Path) -> None:
         self._connection = connection
+        self._output = output
         self._opened = 0
 
     def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
         self._opened += 1
         view = f"clv_opened_{self._opened}"
         with open_source(location, table, ids=ids) as source:
+            self._require_other_file(source)
             if source.file is not None and source.file.suffix not in (".sqlite", ".sqlite3", ".db"):
                 relation, _ = relation_of(self._connection, source.file, table, ids)
                 self._run(f"CREATE VIEW {view} AS FROM {relation}")
@@ -112,6 +114,13 @@ class _DuckDB:
                 self._run(f"COPY ({_sql(expression)}) TO '{target}' ({options})")
             except DataError as error:
                 raise OutputError(f"'{path}' cannot be written: {error}") from error
+
+    def _require_other_file(self, source: Source) -> None:
+        if source.file and self._output.exists() and self._output.samefile(source.file):
+            raise UsageError(
+                f"The output '{self._output}' is the input '{source.name}' itself; it would take "
+                "the place of what it is made from. Give another name to write to."
+            )
 
     def _copy(self, name: str, batches: Iterator[pa.RecordBatch]) -> None:
         """Keep the rows of a database: they are looked at more than once."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+import ibis
 from ibis import Table, Value
 
 from clv.data.findings import EXAMPLES, Finding
@@ -34,7 +35,8 @@ class Counts:
     """Rows of a log by what can be said of each; one row may be in several.
 
     `refunds` and `negative` are of the `usable` ones; `last` is the latest of these, in
-    microseconds since 1970, UTC.
+    microseconds since 1970, UTC. `zoned` times say their zone and `unzoned` ones, read all the
+    same, do not; `worded` ids are no plain whole numbers, where ids are text.
     """
 
     rows: int
@@ -46,6 +48,9 @@ class Counts:
     refunds: int
     negative: int
     usable: int
+    zoned: int
+    unzoned: int
+    worded: int
     last: int
 
     @classmethod
@@ -80,6 +85,13 @@ class Counts:
         ):
             if rows:
                 yield Finding("kept", code, column, rows, says, _AS_REFUNDS)
+        if self.zoned and self.unzoned:
+            says = "no time zone, where other rows have one"
+            yield Finding("kept", "no-zone", columns.time, self.unzoned, says, "They are UTC.")
+        if 0 < self.worded < self.rows - self.no_customer:
+            says = "no whole numbers, where other ids are"
+            action = "All ids are text: 007 is not 7."
+            yield Finding("kept", "text-id", columns.customer, self.worded, says, action)
 
 
 def counts_of(read: Table, now: datetime, until: datetime) -> Table:
@@ -97,6 +109,9 @@ def counts_of(read: Table, now: datetime, until: datetime) -> Table:
         refunds=_number(used & read.refund),
         negative=_number(used & ~read.refund & negative),
         usable=_number(used),
+        zoned=_number(read.zoned),
+        unzoned=_number(read.ridden_at.notnull() & ~read.zoned),
+        worded=_number(_is_worded(read.customer_id)),
         last=unix_micros(read.ridden_at).max(where=used),
     )
 
@@ -195,6 +210,12 @@ class Totals:
         ):
             if rows:
                 yield Finding(severity, code, column, rows, says, action)  # type: ignore[arg-type]
+
+
+def _is_worded(customer: Value) -> Value:
+    if not customer.type().is_string():
+        return customer.isnull() & ibis.literal(False)  # of a row, so that it can be summed
+    return (~customer.re_search(r"^(?:0|-?[1-9]\d{0,17})$")).fill_null(False)
 
 
 def _number(where: Value) -> Value:

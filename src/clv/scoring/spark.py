@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["score_on_spark"]
 
+_ROWS_LOOKED_AT = 10_000
+
 
 def score_on_spark(
     location: str,
@@ -130,7 +132,8 @@ def _why(
     """Look at one of the rows without a prediction, here."""
     names = score_batch.names
     blank: Any = written.filter("p_return IS NULL").first()
-    rows = table.filter(table[names.id].eqNullSafe(blank["id"])).limit(1).collect()
+    # Another row of the same customer may be fine.
+    rows = table.filter(table[names.id].eqNullSafe(blank["id"])).limit(_ROWS_LOOKED_AT).collect()
     columns = {name: pa.array([row[name] for row in rows]) for name in names.all()}
     conformed = score_batch(pa.RecordBatch.from_pydict(columns)).conformed
     return first_problem(f"A row of '{location}'", names, conformed)
