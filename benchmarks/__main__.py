@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.engines import cdnow, features, scores
+from benchmarks.engines import cdnow, features, scores, spark
 from benchmarks.http import http
 from benchmarks.intervals import intervals
 from benchmarks.quality import quality
@@ -86,6 +86,7 @@ def speed(folder: Path, result: TrainingResult) -> Iterator[str]:
 def engines(folder: Path, bundle: Path) -> Iterator[str]:
     print("engines")
     yield features(folder)
+    yield spark(folder)
     yield scores(folder, bundle)
     if CDNOW.exists():
         yield cdnow(folder, CDNOW)
@@ -105,7 +106,7 @@ def huge_sections(folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure everything, or with `speed`, `engines` or `huge` a part; `huge` is in no other."""
+    """Measure everything, or a part: speed, engines, spark, or huge, which is in no other."""
     only = sys.argv[1:]
     with tempfile.TemporaryDirectory() as temporary:
         made = list(PARTS[" ".join(only)](Path(temporary)))
@@ -131,6 +132,7 @@ PARTS = {
     "speed": speed_sections,
     "engines": engine_sections,
     "huge": huge_sections,
+    "spark": lambda folder: iter([spark(folder)]),
 }
 
 

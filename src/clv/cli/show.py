@@ -15,6 +15,8 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -22,6 +24,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
 __all__ = [
     "JsonOption",
@@ -147,14 +150,22 @@ class Stages:
             self._bar.advance(self._task)
 
 
+class _Rate(ProgressColumn):
+    """Rows a second, once there are some."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
+
+
 @contextmanager
 def rows_done(what: str, total: int) -> Iterator[Any]:
-    """A bar with rows and time left, on a terminal; gives a function to be told of more rows."""
+    """A bar with rows, rate and time left, on a terminal; gives a function to tell of more rows."""
     console = _console(sys.stderr)
     with RichProgress(
         TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
+        _Rate(),
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
