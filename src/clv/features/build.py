@@ -130,7 +130,7 @@ def build(
         else define.registered(define.registrations_read(customer)),
     )
     done = _keep(
-        engine, "rides until the horizon", define.within_horizon(known, registered, window)
+        engine, "clv_rides_until_horizon", define.within_horizon(known, registered, window)
     )
     customers = _keep(
         engine,
