@@ -228,6 +228,10 @@ def is_hung_up(connection: socket.socket) -> bool:
     return False
 
 
+# A database that is looked at, a registry that is asked: what a server opens beside connections.
+OTHER_FILES = 50
+
+
 def open_files(server: Server) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
@@ -263,7 +267,7 @@ def test_ten_thousand_idle_connections_keep_nobody_out(patient: Server) -> None:
     with ten_thousand_idle(patient):
         all_is_well(patient)
         assert open_files(patient) <= before + MOST_CONNECTIONS
-    until(lambda: open_files(patient) <= before)
+    until(lambda: open_files(patient) <= before + OTHER_FILES)
     all_is_well(patient)
     assert "idle ones are closed" in patient.log()
 
@@ -282,7 +286,7 @@ def test_ten_thousand_idle_connections_are_held_where_so_many_are_allowed(
         with ten_thousand_idle(server):
             all_is_well(server)
             assert open_files(server) >= 10_000
-        until(lambda: open_files(server) <= before)
+        until(lambda: open_files(server) <= before + OTHER_FILES)
         all_is_well(server)
         assert "idle ones are closed" not in server.log()
 
