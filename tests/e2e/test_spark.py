@@ -206,24 +206,26 @@ def test_a_worker_killed_in_the_middle_of_a_job_changes_nothing(
         spark.start_worker()
     with spark_session(spark.master) as session:
         tracker = session.sparkContext.statusTracker()
-        until(lambda: session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() == 3)
-        killed = threading.Event()
+        executors = session.sparkContext._jsc.sc().getExecutorMemoryStatus
+        until(lambda: executors().size() == 3, minutes=3)  # the driver is one of them
+        killed, ended = threading.Event(), threading.Event()
+
+        def in_the_middle() -> bool:
+            """Whether some tasks of a stage are done and others are running."""
+            stages = [tracker.getStageInfo(one) for one in tracker.getActiveStageIds()]
+            return any(
+                stage is not None and stage.numActiveTasks and stage.numCompletedTasks
+                for stage in stages
+            )
 
         def kill() -> None:
-            """Once some tasks of a job are done and others are running."""
-
-            def in_the_middle() -> bool:
-                stages = [tracker.getStageInfo(one) for one in tracker.getActiveStageIds()]
-                return any(
-                    stage is not None and stage.numActiveTasks and stage.numCompletedTasks
-                    for stage in stages
-                )
-
-            until(in_the_middle)
-            victim = next(worker for worker in spark.workers if worker.poll() is None)
-            os.killpg(victim.pid, signal.SIGKILL)
-            victim.wait()
-            killed.set()
+            while not ended.wait(0.01):
+                if in_the_middle():
+                    victim = next(worker for worker in spark.workers if worker.poll() is None)
+                    os.killpg(victim.pid, signal.SIGKILL)
+                    victim.wait()
+                    killed.set()
+                    return
 
         killer = threading.Thread(target=kill)
         killer.start()
@@ -231,6 +233,7 @@ def test_a_worker_killed_in_the_middle_of_a_job_changes_nothing(
             there = on_spark(spark.master, logs["typed"], output, registrations=logs["who"])
         else:
             score_on_spark(str(customers), predictor, str(output), master=spark.master)
+        ended.set()
         killer.join()
         assert killed.is_set()
     if job == "features":

@@ -90,11 +90,11 @@ def cluster(executor_python: Path) -> Iterator[Cluster]:
         def alive() -> int:
             try:
                 found = httpx.get(f"http://127.0.0.1:{ui}/json/", trust_env=False).json()
-            except httpx.HTTPError:
+            except (httpx.HTTPError, ValueError):  # not up, or up and without this page yet
                 return 0
             return int(found["aliveworkers"])
 
-        until(lambda: alive() == 2)
+        until(lambda: alive() == 2, minutes=3)
         yield running
 
 

@@ -9,9 +9,9 @@ __all__ = ["PAUSE", "until"]
 PAUSE = threading.Event()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Return once it holds; half a minute of answers to the contrary is a failure."""
-    for _ in range(600):
+def until(holds: Callable[[], bool], *, minutes: float = 0.5) -> None:
+    """Return once it holds; so many minutes of answers to the contrary are a failure."""
+    for _ in range(int(minutes * 1_200)):
         if holds():
             return
         PAUSE.wait(0.05)
