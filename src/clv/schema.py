@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "CONTRADICTIONS",
+    "DEFAULT_PREDICTIONS",
+    "DEFAULT_RIDES",
     "DEFAULT_TABLE",
     "FEATURES",
     "FREQUENCY",
@@ -44,6 +46,8 @@ Instants = NDArray[np.datetime64]  # microseconds, UTC
 
 #: Where an activity table is looked for in a database, unless told otherwise.
 DEFAULT_TABLE = "passenger_activity_after_registration"
+#: Where a ride log is, and where predictions go.
+DEFAULT_RIDES, DEFAULT_PREDICTIONS = "rides", "predictions"
 
 #: What the column that identifies the customer may be called.
 ID_NAMES = ("id", "passenger_id", "customer_id")

@@ -5,7 +5,7 @@ from sqlalchemy.exc import ArgumentError
 
 from clv.errors import DataError
 
-__all__ = ["READABLE", "database_url", "shown", "with_driver"]
+__all__ = ["READABLE", "cause_of", "database_url", "shown", "with_driver"]
 
 # psycopg 3 is the driver that the [postgres] extra installs.
 _DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
@@ -33,6 +33,12 @@ def database_url(text: str) -> URL:
             "write special characters in the password percent-encoded, '@' as %40."
         )
     return url
+
+
+def cause_of(fault: Exception | str) -> str:
+    """The first line of what went wrong; of SQLAlchemy's errors, what the driver said."""
+    lines = str(getattr(fault, "orig", None) or fault).strip().splitlines()
+    return lines[0].rstrip(".!") if lines else type(fault).__name__
 
 
 def with_driver(url: URL) -> URL:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clv.cli.options import HorizonDays, MasterOption, ObservationDays, window_of
-from clv.cli.show import JsonOption, note, print_json, say
+from clv.cli.show import JsonOption, note, print_json, say, show_findings
 from clv.clock import utc_now
 from clv.errors import UsageError
-from clv.schema import Window
+from clv.schema import DEFAULT_RIDES, Window
 
 if TYPE_CHECKING:
     from clv.features import Features
@@ -28,7 +28,6 @@ __all__ = [
     "features",
     "instant",
     "require_ibis",
-    "show_findings",
 ]
 
 Registrations = Annotated[
@@ -73,7 +72,7 @@ def features(
     passengers: Registrations = None,
     table_name: Annotated[
         str, typer.Option("--table", help="Table to read, where the source holds tables.")
-    ] = "rides",
+    ] = DEFAULT_RIDES,
     customer_column: CustomerColumn = None,
     time_column: TimeColumn = None,
     amount_column: AmountColumn = None,
@@ -204,14 +203,8 @@ def instant(text: str | None) -> datetime | None:
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
-def show_findings(built: "Features") -> None:
-    """What is odd about a log, beside the answer."""
-    for finding in built.findings:
-        note(f"  {finding.severity}: {finding}")
-
-
 def _show(built: "Features", output: str, window: Window) -> None:
-    show_findings(built)
+    show_findings(built.findings)
     say(
         f"{built.rides_read:,} rows read, {built.rides_used:,} rides used; "
         f"as of {built.as_of:%Y-%m-%d %H:%M} UTC"

@@ -9,7 +9,7 @@ import typer
 from clv.cli.options import MasterOption, TableOption
 from clv.cli.show import JsonOption, print_json, rows_done, say
 from clv.errors import UsageError
-from clv.schema import DEFAULT_TABLE
+from clv.schema import DEFAULT_PREDICTIONS, DEFAULT_TABLE
 from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def score(
     table_name: TableOption = DEFAULT_TABLE,
     output_table: Annotated[
         str, typer.Option(help="Table to write, where the output is a database.")
-    ] = "predictions",
+    ] = DEFAULT_PREDICTIONS,
     model_version: ModelVersion = None,
     level: LevelOption = 0.9,
     on_invalid: Annotated[

@@ -4,10 +4,10 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,6 +26,9 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from clv.data.findings import Finding
+
 __all__ = [
     "JsonOption",
     "Stages",
@@ -35,6 +38,7 @@ __all__ = [
     "print_json",
     "rows_done",
     "say",
+    "show_findings",
     "table",
 ]
 
@@ -87,6 +91,12 @@ def table(
 def figure(value: float, form: str) -> str:
     """A number for a table; a dash where it could not be computed."""
     return format(value, form) if math.isfinite(value) else "–"
+
+
+def show_findings(findings: "Iterable[Finding]") -> None:
+    """What is odd about the data, beside the answer."""
+    for finding in findings:
+        note(f"  {finding.severity}: {finding}")
 
 
 def print_json(value: Any) -> None:

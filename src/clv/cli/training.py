@@ -20,15 +20,14 @@ from clv.cli.features import (
     require_ibis,
 )
 from clv.cli.options import HorizonDays, ObservationDays, window_of
-from clv.cli.show import JsonOption, Stages, note, print_json, say, shown, table
+from clv.cli.show import JsonOption, Stages, note, print_json, say, show_findings, shown, table
 from clv.clock import utc_now
 from clv.errors import BundleError, UsageError
-from clv.schema import DEFAULT_TABLE, Window
+from clv.schema import DEFAULT_RIDES, DEFAULT_TABLE, Window
 from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from clv.data.checks import History
-    from clv.data.findings import Finding
     from clv.registry import Registry
     from clv.training import Release, TrainingResult
 
@@ -54,7 +53,7 @@ def train(
         typer.Option(
             "--table",
             help="Table to read, where the source holds tables; schema.table works. Default: "
-            f"{DEFAULT_TABLE}, or rides.",
+            f"{DEFAULT_TABLE}, or {DEFAULT_RIDES}.",
             show_default=False,
         ),
     ] = None,
@@ -154,7 +153,7 @@ def train(
             history = read_history(source, window)
             generated = _is_sample(source.file, settings)
     note(f"{history.rows_read:,} rows read, {len(history):,} used")
-    _show_findings(history.findings)
+    show_findings(history.findings)
     registry.prepare()  # what cannot be written is said now, not after minutes of training
     with Stages() as stages:
         result = run_training(
@@ -207,7 +206,6 @@ def _history_of_rides(
     from clv.data.sources import open_source
     from clv.features import Reading, build, duckdb_engine
     from clv.features.engine import told
-    from clv.features.log import DEFAULT_RIDES
 
     if data is None:
         raise UsageError("--kind rides needs a ride log: give one with --data.")
@@ -269,11 +267,6 @@ def _require_training_libraries(*others: str) -> None:
             f"Training needs {', '.join(missing)}, not installed here: a server runs without them. "
             "Install clv[train]."
         )
-
-
-def _show_findings(findings: "tuple[Finding, ...]") -> None:
-    for finding in findings:
-        note(f"  {finding.severity}: {finding}")
 
 
 def _show(result: "TrainingResult", released: "Release") -> None:

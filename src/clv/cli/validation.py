@@ -7,7 +7,7 @@ import typer
 
 from clv.cli.options import TableOption
 from clv.cli.scoring import ModelVersion, predictor_of
-from clv.cli.show import JsonOption, figure, note, print_json, say, shown, table
+from clv.cli.show import JsonOption, figure, note, print_json, say, show_findings, shown, table
 from clv.schema import DEFAULT_TABLE
 from clv.settings import load_settings
 
@@ -48,8 +48,7 @@ def validate(
     if as_json:
         print_json(result)
         return
-    for finding in history.findings:
-        note(f"  {finding.severity}: {finding}")
+    show_findings(history.findings)
     if result.trained_on_these:
         note("The model was fitted on these very rows, so it looks better here than it is.")
     for show in (_lines, _deciles, _coverage, _returning, _misses):

@@ -10,7 +10,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from clv.data.sources import Source, open_source, relation_of
+from clv.data.sources import DuckDBSource, open_source, require_other_file
 from clv.errors import DataError, OutputError, UsageError
 from clv.features.engine import Engine, Opened
 from clv.files import replacing
@@ -77,17 +77,15 @@ class _DuckDB:
     def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
         self._opened += 1
         view = f"clv_opened_{self._opened}"
-        with open_source(location, table, ids=ids) as source:
-            self._require_other_file(source)
-            if source.file is not None and source.file.suffix not in (".sqlite", ".sqlite3", ".db"):
-                relation, _ = relation_of(self._connection, source.file, table, ids)
-                self._run(f"CREATE VIEW {view} AS FROM {relation}")
+        with open_source(location, table, ids=ids, connection=self._connection) as source:
+            require_other_file(source, self._output)
+            if isinstance(source, DuckDBSource):
+                self._run(f"CREATE VIEW {view} AS FROM {source.relation}")
             else:
-                batches = source.batches(source.columns)
-                self._copy(view, batches)
-            described = self._run(f"DESCRIBE {view}").fetchall()
-            types = {str(row[0]): _kind(str(row[1])) for row in described}
-            return Opened(source.name, view, types)
+                self._copy(view, source.batches(source.columns))
+        described = self._run(f"DESCRIBE {view}").fetchall()
+        types = {str(row[0]): _kind(str(row[1])) for row in described}
+        return Opened(source.name, view, types)
 
     def view(self, name: str, expression: ibis.Table) -> None:
         self._run(f'CREATE VIEW "{name}" AS {_sql(expression)}')
@@ -114,13 +112,6 @@ class _DuckDB:
                 self._run(f"COPY ({_sql(expression)}) TO '{target}' ({options})")
             except DataError as error:
                 raise OutputError(f"'{path}' cannot be written: {error}") from error
-
-    def _require_other_file(self, source: Source) -> None:
-        if source.file and self._output.exists() and self._output.samefile(source.file):
-            raise UsageError(
-                f"The output '{self._output}' is the input '{source.name}' itself; it would take "
-                "the place of what it is made from. Give another name to write to."
-            )
 
     def _copy(self, name: str, batches: Iterator[pa.RecordBatch]) -> None:
         """Keep the rows of a database: they are looked at more than once."""
@@ -151,5 +142,5 @@ def _sql(expression: ibis.Table) -> str:
 
 def _kind(name: str) -> str | None:
     if name.startswith("DECIMAL"):
-        return name.lower().replace("decimal", "decimal")
+        return name.lower()
     return _KINDS.get(name)

@@ -6,12 +6,9 @@ from typing import ClassVar
 
 from clv.data.sources import listed, nearest
 from clv.errors import DataError
-from clv.schema import ID_NAMES
+from clv.schema import DEFAULT_RIDES, ID_NAMES
 
-__all__ = ["DEFAULT_RIDES", "Reading", "RegistrationColumns", "RideColumns", "Words"]
-
-#: Where a ride log is looked for in a database, unless told otherwise.
-DEFAULT_RIDES = "rides"
+__all__ = ["Reading", "RegistrationColumns", "RideColumns", "Words"]
 
 _TIME_NAMES = ("ridden_at", "timestamp", "ts", "time", "datetime", "date", "created_at", "ended_at")
 _AMOUNT_NAMES = ("amount", "price", "fare", "total", "value")

@@ -30,8 +30,19 @@ _ALL_ROWS, _PART = 5_000_000, 16
 _LEFT_OUT, _AS_REFUNDS = "These rows are not used.", "They lower the money and count as no ride."
 
 
+class _Fetched:
+    """Whole numbers that an engine fetched as one row."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """As an engine fetched them; the sum of nothing is null in some, and 0 here."""
+        return cls(**{name: int(value or 0) for name, value in row.items()})
+
+
 @dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(_Fetched):
     """Rows of a log by what can be said of each; one row may be in several.
 
     `refunds` and `negative` are of the `usable` ones; `last` is the latest of these, in
@@ -52,11 +63,6 @@ class Counts:
     unzoned: int
     worded: int
     last: int
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
-        """As an engine fetched them."""
-        return cls(**{name: int(value or 0) for name, value in row.items()})
 
     @property
     def until(self) -> datetime:
@@ -150,7 +156,7 @@ def totals_of(customers: Table) -> Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(_Fetched):
     """Customers by what is known of them, and rides beside others.
 
     Of all `customers` the window of `observed` has passed and the horizon of `due`; `floored` were
@@ -165,11 +171,6 @@ class Totals:
     rides: int
     early: int
     copies: int
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
-        """As an engine fetched them."""
-        return cls(**{name: int(value or 0) for name, value in row.items()})
 
     def findings(self, counts: Counts, columns: RideColumns, *, exact: bool) -> Iterator[Finding]:
         """One for each thing that is odd about customers, or rides beside others."""

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from clv.bundle import DEFAULT_LEVEL, Predictor
 from clv.data.conform import ColumnNames, Conformed, find_columns
-from clv.data.sources import Source
-from clv.errors import DataError, UsageError
+from clv.data.sources import Source, require_other_file
+from clv.errors import DataError
 from clv.scoring.output import writing_tables, writing_to
 from clv.scoring.rows import BatchScorer, ScoredBatch
 from clv.scoring.upsert import DatabaseTable, upserting
@@ -107,7 +107,8 @@ def _writing(
 ) -> AbstractContextManager[Callable[[pa.Table], None]]:
     if isinstance(output, DatabaseTable):
         return upserting(output)
-    _require_other_file(source, output)
+    with writing_to(output):
+        require_other_file(source, output)
     return writing_tables(output)
 
 
@@ -125,16 +126,6 @@ def _in_order(score_batch: BatchScorer, batches: Iterator[pa.RecordBatch]) -> It
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
-
-
-def _require_other_file(source: Source, output: Path) -> None:
-    with writing_to(output):
-        is_input = source.file is not None and output.exists() and output.samefile(source.file)
-    if is_input:
-        raise UsageError(
-            f"The output '{output}' is the input '{source.name}' itself; predictions would take "
-            "the place of what they are made from. Give another name to write to."
-        )
 
 
 def first_problem(where: str, names: ColumnNames, conformed: Conformed) -> DataError:

@@ -11,11 +11,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
 from clv.errors import DataError, OutputError, UsageError
-from clv.sql import database_url, shown
+from clv.schema import DEFAULT_PREDICTIONS
+from clv.sql import cause_of, database_url, shown
 
-__all__ = ["DEFAULT_PREDICTIONS", "DatabaseTable", "upserting"]
+__all__ = ["DatabaseTable", "upserting"]
 
-DEFAULT_PREDICTIONS = "predictions"
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 _ROWS_AT_A_TIME = 10_000
 _TYPES: dict[Any, Any] = {
@@ -73,10 +73,8 @@ def _refusals_told(name: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OverflowError) as error:
-        lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-        cause = lines[0] if lines else type(error).__name__
         raise OutputError(
-            f"{name} cannot be written: {cause.rstrip('.')}. Nothing was changed."
+            f"{name} cannot be written: {cause_of(error)}. Nothing was changed."
         ) from error
 
 

@@ -12,14 +12,32 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
+
 from clv.data.sources.databases import database_source, read_only
-from clv.data.sources.files import file_source, relation_of
-from clv.data.sources.source import BATCH_ROWS, KINDS, Source, listed, nearest, unreadable
+from clv.data.sources.files import DuckDBSource, file_source, reading
+from clv.data.sources.source import (
+    BATCH_ROWS,
+    KINDS,
+    Source,
+    listed,
+    nearest,
+    require_other_file,
+    unreadable,
+)
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE, ID_NAMES
 from clv.sql import database_url, shown
 
-__all__ = ["BATCH_ROWS", "Source", "listed", "nearest", "open_source", "relation_of"]
+__all__ = [
+    "BATCH_ROWS",
+    "DuckDBSource",
+    "Source",
+    "listed",
+    "nearest",
+    "open_source",
+    "require_other_file",
+]
 
 _SQLITE_FILES = (".sqlite", ".sqlite3", ".db")
 
@@ -31,6 +49,7 @@ def open_source(
     *,
     ids: Sequence[str] = ID_NAMES,
     memory_limit: str | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
 ) -> Iterator[Source]:
     """Open a SOURCE for reading.
 
@@ -44,6 +63,8 @@ def open_source(
         What a column of ids may be called: the first that is there is read as it is written.
     memory_limit : str, optional
         What DuckDB may use to read a file, as in '1GB'; by default most of what there is.
+    connection : DuckDBPyConnection, optional
+        Where a file is read, with that connection's own limits; by default in one of its own.
 
     Raises
     ------
@@ -62,6 +83,8 @@ def open_source(
     if url is not None or path.name.lower().endswith(_SQLITE_FILES):
         with database_source(read_only(path, name), table, name, path) as source:
             yield source
+    elif connection is not None:
+        yield reading(connection, path, table, ids)
     else:
         with file_source(path, table, ids, memory_limit) as source:
             yield source

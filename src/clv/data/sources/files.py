@@ -23,7 +23,7 @@ from clv.data.sources.source import (
 )
 from clv.errors import DataError
 
-__all__ = ["file_source", "relation_of"]
+__all__ = ["DuckDBSource", "file_source", "reading"]
 
 # sample_size=-1: types are settled by the whole file, so that a stray word in the last row is
 # reported with its row and does not end the read in the middle. skip and comment: DuckDB would
@@ -45,7 +45,9 @@ _NO_TEXT = {
 
 
 @dataclass(frozen=True)
-class _DuckDBSource:
+class DuckDBSource:
+    """A file that DuckDB reads: other queries of its connection may read `relation`, too."""
+
     name: str
     file: Path
     columns: list[str]
@@ -53,12 +55,14 @@ class _DuckDBSource:
     relation: str  # SQL after FROM
 
     def count(self) -> int:
+        """Rows in the table."""
         try:
             return int(self._query("count(*)").fetchall()[0][0])
         except duckdb.Error as error:
             raise unreadable(self.name, error) from error
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The given columns, at most `rows` rows at a time."""
         try:
             found = self._query(", ".join(map(_quote, columns)))
             yield from found.to_arrow_reader(rows)
@@ -81,14 +85,13 @@ def file_source(
     with duckdb.connect(":memory:") as connection:
         if memory_limit:
             connection.execute(f"SET memory_limit = {_literal(memory_limit)}")
-        relation, columns = relation_of(connection, path, table, ids)
-        yield _DuckDBSource(str(path), path, columns, connection, relation)
+        yield reading(connection, path, table, ids)
 
 
-def relation_of(
+def reading(
     connection: duckdb.DuckDBPyConnection, path: Path, table: str, ids: Sequence[str]
-) -> tuple[str, list[str]]:
-    """What stands after FROM to read a file, and the columns there are.
+) -> DuckDBSource:
+    """A file, read through a connection that stays open as long as it is read.
 
     Raises
     ------
@@ -121,7 +124,7 @@ def relation_of(
         if _has_decimal_commas(connection, path, described, id_name):
             options += _DECIMAL_COMMA
         relation = _with_ids_as_written(connection, path, id_name, options)
-    return relation, columns
+    return DuckDBSource(str(path), path, columns, connection, relation)
 
 
 def _csv(path: Path, options: str) -> str:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from clv.errors import DataError
+from clv.errors import DataError, UsageError
+from clv.sql import cause_of
 
 __all__ = [
     "BATCH_ROWS",
@@ -61,6 +62,23 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join([*(name.strip("\0") for name in shown), *more]) or "none"
 
 
+def require_other_file(source: Source, output: Path) -> None:
+    """Refuse to write over the very file that is read.
+
+    Raises
+    ------
+    OSError
+        Where the output cannot be looked at.
+    UsageError
+        Where both are one file.
+    """
+    if source.file is not None and output.exists() and output.samefile(source.file):
+        raise UsageError(
+            f"The output '{output}' is the input '{source.name}' itself; what is written would "
+            "take the place of what it is made from. Give another name to write to."
+        )
+
+
 def no_such_table(name: str, table: str, tables: Sequence[str]) -> DataError:
     """Names the tables that there are, and the nearest."""
     known = ", ".join(sorted(tables)[:10]) or "none"
@@ -72,8 +90,7 @@ def no_such_table(name: str, table: str, tables: Sequence[str]) -> DataError:
 
 def unreadable(name: str, fault: Exception | str) -> DataError:
     """Says the cause in one line, and what to look at."""
-    lines = str(getattr(fault, "orig", None) or fault).strip().splitlines()
-    cause = lines[0].rstrip(".!") if lines else type(fault).__name__
+    cause = cause_of(fault)
     hint = "Check that it is what its name says and that it can be read."
     if " lock" in cause:
         hint = "Another program is writing to it: let that finish, or copy the file."
