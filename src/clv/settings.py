@@ -101,6 +101,13 @@ class Settings(BaseSettings):
         default=False, description="Log every request, not only those that failed."
     )
 
+    keep_days: int | None = Field(
+        default=None,
+        ge=30,
+        description="Days after which `clv prune` deletes tracked requests, once they are added up "
+        "for the monitoring; at least 30, as outcomes come no sooner. Default: kept for ever.",
+    )
+
     currency: str = Field(
         default="",
         pattern=r"^\S{0,8}$",

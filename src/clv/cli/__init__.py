@@ -12,8 +12,11 @@ from clv.cli import (
     database,
     export,
     features,
+    keeping,
     keys,
     models,
+    monitoring,
+    outcomes,
     report,
     scoring,
     segment,
@@ -44,11 +47,15 @@ app.command("segment")(segment.segment)
 app.command("lift")(segment.lift)
 app.command("validate")(validation.validate)
 app.command("report")(report.report)
+app.command("monitor")(monitoring.monitor)
+app.command("prune")(keeping.prune)
 app.command("sample-data")(data.sample_data)
 app.command("backup")(database.backup)
 app.command("restore")(database.restore)
 app.add_typer(export.app, name="export")
 app.add_typer(models.app, name="models")
+app.add_typer(outcomes.app, name="outcomes")
+app.add_typer(keeping.app, name="passenger")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 

@@ -1,15 +1,14 @@
 """`clv backup`, `clv restore` and `clv db`: the tracking database."""
 
-import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from clv.cli.show import JsonOption, note, print_json, say, shown
+from clv.cli.show import JsonOption, ask, note, print_json, say, shown
 from clv.clock import utc_now
-from clv.errors import OutputError, StoreError, UsageError
+from clv.errors import OutputError, StoreError
 from clv.settings import load_settings
 
 __all__ = ["app", "backup", "restore"]
@@ -60,7 +59,7 @@ def restore(
     settings = load_settings()
     file = database_file(settings.tracking_url)
     if not yes:
-        _ask(f"Replace all that is in {shown(file)} by what is in {shown(source)}?")
+        ask(f"Replace all that is in {shown(file)} by what is in {shown(source)}?")
     keep = file.with_name(f"tracking-before-restore-{utc_now():%Y%m%dT%H%M%SZ}.sqlite")
     was_there = keep.exists()
     had_keys = file.exists() and _has_keys(settings.tracking_url)
@@ -134,14 +133,6 @@ def version(as_json: JsonOption = False) -> None:
         return
     say(f"Revision of the database: {revision or 'none, it has no tables yet'}")
     say(f"Newest that this clv knows: {newest()}")
-
-
-def _ask(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} There is no terminal to answer on; say so with --yes.")
-    if not typer.confirm(question, err=True):
-        note("Nothing was changed.")
-        raise typer.Exit(1)
 
 
 def _counted(requests: int) -> str:

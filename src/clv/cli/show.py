@@ -26,12 +26,15 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from clv.errors import UsageError
+
 if TYPE_CHECKING:
     from clv.data.findings import Finding
 
 __all__ = [
     "JsonOption",
     "Stages",
+    "ask",
     "complain",
     "figure",
     "note",
@@ -65,6 +68,21 @@ def complain(text: str) -> None:
     console = _console(sys.stderr)
     console.print("clv: ", end="", style="bold red")
     console.print(" ".join(text.split()), markup=False, soft_wrap=True)
+
+
+def ask(question: str) -> None:
+    """Go on only where a person at a terminal says so.
+
+    Raises
+    ------
+    UsageError
+        Where there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} There is no terminal to answer on; say so with --yes.")
+    if not typer.confirm(question, err=True):
+        note("Nothing was changed.")
+        raise typer.Exit(1)
 
 
 def table(
@@ -168,7 +186,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def rows_done(what: str, total: int) -> Iterator[Any]:
+def rows_done(what: str, total: int | None) -> Iterator[Any]:
     """A bar with rows, rate and time left, on a terminal; gives a function to tell of more rows."""
     console = _console(sys.stderr)
     with RichProgress(

@@ -31,9 +31,22 @@ from clv.schema import (
     Window,
 )
 
-__all__ = ["ColumnNames", "Conformed", "Problem", "conform", "find_columns"]
+__all__ = [
+    "REGISTERED_NAMES",
+    "ColumnNames",
+    "Conformed",
+    "Problem",
+    "conform",
+    "find_column",
+    "find_columns",
+    "problem_of",
+    "read_instants",
+    "read_numbers",
+    "require_ids",
+]
 
-_REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on")
+#: What the column of dates of registration may be called.
+REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on")
 _INSTANT = pa.timestamp("us")
 _DATES = (pa.types.is_temporal, pa.types.is_string, pa.types.is_large_string)
 _NO_ID = (
@@ -147,14 +160,7 @@ def find_columns(
 
     def find(names: tuple[str, ...], meaning: str) -> str:
         names = next(((renamed[known],) for known in names if known in renamed), names)
-        for candidate in names:
-            if candidate in available:
-                return candidate
-        raise DataError(
-            f"Column '{names[0]}' ({meaning}) is missing from '{name}'; columns there: "
-            f"{listed(available)}.{nearest(names[0], available)} "
-            "Rename the column or make a view that does."
-        )
+        return find_column(name, available, names, meaning)
 
     def optional(names: tuple[str, ...]) -> str | None:
         return next((name for name in names if need_outcome and name in available), None)
@@ -164,8 +170,41 @@ def find_columns(
         features=tuple(find(column.names, column.meaning) for column in window.features),
         outcome=find(window.outcome.names, window.outcome.meaning) if need_outcome else None,
         rides_due=optional(window.rides_due.names),
-        registered_at=optional(_REGISTERED_NAMES),
+        registered_at=optional(REGISTERED_NAMES),
     )
+
+
+def find_column(name: str, available: Sequence[str], names: Sequence[str], meaning: str) -> str:
+    """The first of `names` that a source has.
+
+    Raises
+    ------
+    DataError
+        Where it has none.
+    """
+    for candidate in names:
+        if candidate in available:
+            return candidate
+    raise DataError(
+        f"Column '{names[0]}' ({meaning}) is missing from '{name}'; columns there: "
+        f"{listed(available)}.{nearest(names[0], available)} "
+        "Rename the column or make a view that does."
+    )
+
+
+def require_ids(ids: pa.Array, name: str) -> None:
+    """Refuse ids of a kind that no output could hold.
+
+    Raises
+    ------
+    DataError
+        Names the column and its kind.
+    """
+    if any(is_kind(ids.type) for is_kind in _NO_ID):
+        raise DataError(
+            f"Column '{name}' holds {ids.type}; expected whole numbers or text. "
+            "Make a view that writes the ids as text."
+        )
 
 
 def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Conformed:
@@ -177,23 +216,19 @@ def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Confor
         Where the ids are of a kind that no output could hold.
     """
     ids = batch.column(names.id)
-    if any(is_kind(ids.type) for is_kind in _NO_ID):
-        raise DataError(
-            f"Column '{names.id}' holds {ids.type}; expected whole numbers or text. "
-            "Make a view that writes the ids as text."
-        )
+    require_ids(ids, names.id)
     problems = []
     if ids.null_count:
         nobody = np.asarray(pc.is_null(ids), dtype=bool)
         problems.append(
-            _problem("null", names.id, "no id, so the row belongs to nobody", nobody, ids)
+            problem_of("null", names.id, "no id, so the row belongs to nobody", nobody, ids)
         )
     columns = list(zip(names.features, window.features, strict=True))
     if names.outcome:
         columns.append((names.outcome, window.outcome))
     numbers = []
     for name, column in columns:
-        values, found = _numbers(batch.column(name), name, column)
+        values, found = read_numbers(batch.column(name), name, column)
         numbers.append(values)
         problems += found
     activity = Activity.of(*numbers[:3])
@@ -205,7 +240,9 @@ def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Confor
         outcome=outcome,
         problems=tuple(problems),
         returned=None if outcome is None else _returned(batch, names, activity, outcome),
-        registered_at=_instants(batch.column(names.registered_at)) if names.registered_at else None,
+        registered_at=read_instants(batch.column(names.registered_at))
+        if names.registered_at
+        else None,
     )
 
 
@@ -221,7 +258,7 @@ def _returned(
     return np.where(np.isfinite(rides), rides > activity.frequency, by_money)
 
 
-def _instants(array: pa.Array) -> Instants:
+def read_instants(array: pa.Array) -> Instants:
     """Dates and times as UTC without a zone; NaT where there is none that can be read."""
     if not any(is_kind(array.type) for is_kind in _DATES):
         # Seconds, milliseconds or 20260101: nobody can tell which.
@@ -244,8 +281,8 @@ def _instant(value: object) -> np.datetime64:
     return np.datetime64(moment, "us")
 
 
-def _numbers(array: pa.Array, name: str, column: Column) -> tuple[Floats, list[Problem]]:
-    """One column as float64 with what is wrong in it."""
+def read_numbers(array: pa.Array, name: str, column: Column) -> tuple[Floats, list[Problem]]:
+    """One column as float64 with what is wrong in it, rows without a value included."""
     values, unreadable = _to_float(array)
     if array.null_count == 0 and _all_valid(values, column):
         return values, []
@@ -264,7 +301,9 @@ def _numbers(array: pa.Array, name: str, column: Column) -> tuple[Floats, list[P
         np.not_equal(values, np.floor(values), out=fraction, where=finite)
         rules.append(("fraction", "not whole", fraction))
     return values, [
-        _problem(code, name, f"{says}; expected {column.expected} ({column.meaning})", rows, array)
+        problem_of(
+            code, name, f"{says}; expected {column.expected} ({column.meaning})", rows, array
+        )
         for code, says, rows in rules
         if rows.any()
     ]
@@ -324,7 +363,8 @@ def _contradictions(activity: Activity, names: Sequence[str]) -> list[Problem]:
     return problems
 
 
-def _problem(code: str, column: str, says: str, rows: Mask, array: pa.Array) -> Problem:
+def problem_of(code: str, column: str, says: str, rows: Mask, array: pa.Array) -> Problem:
+    """Rows that break a rule, with the values of the first of them."""
     values = np.empty(len(rows), dtype=object)
     for row in np.flatnonzero(rows)[:10]:  # examples, not a list of all
         values[row] = _value(array[int(row)])

@@ -9,7 +9,7 @@ Throughout, `actual` and `predicted` are arrays of shape (n,) in currency units.
     quality         the figures by which models are compared, together
 """
 
-from clv.metrics.drift import noise_of_stability, stability_index
+from clv.metrics.drift import noise_of_stability, stability_index, wasserstein
 from clv.metrics.errors import (
     PairedDifference,
     bias,
@@ -19,6 +19,7 @@ from clv.metrics.errors import (
     paired_difference,
     squared_errors,
 )
+from clv.metrics.grouped import grouped_deciles, grouped_gini
 from clv.metrics.order import (
     CurvePoint,
     DecileRow,
@@ -40,8 +41,10 @@ from clv.metrics.probability import (
     reliability,
 )
 from clv.metrics.quality import Quality, measure
+from clv.metrics.sequential import WEEKS_A_YEAR, evidence, likeliest_start
 
 __all__ = [
+    "WEEKS_A_YEAR",
     "CurvePoint",
     "DecileRow",
     "PairedDifference",
@@ -56,6 +59,10 @@ __all__ = [
     "captured",
     "decile_mape",
     "deciles",
+    "evidence",
+    "grouped_deciles",
+    "grouped_gini",
+    "likeliest_start",
     "mae",
     "measure",
     "mse",
@@ -69,4 +76,5 @@ __all__ = [
     "squared_errors",
     "stability_index",
     "to_micros",
+    "wasserstein",
 ]

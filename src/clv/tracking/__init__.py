@@ -1,41 +1,64 @@
 """Where each answered prediction is kept: SQLite or PostgreSQL, committed before the answer.
 
 `RequestLog` is what the service sees; `open_request_log` gives the real one, `InMemoryRequestLog`
-is the fake for tests. `RequestQueries` shows what was kept, `KeyStore` keeps who may ask.
+is the fake for tests. `RequestQueries` shows what was kept, `KeyStore` keeps who may ask,
+`OutcomeStore` what passengers spent in the end: `promises` says which prediction that is held
+against, `read_tracked` adds both up, `prune` lets go of rows and keeps their sums.
 Importing this package opens nothing.
 """
 
 from clv.tracking.backup import back_up, database_file, is_there
 from clv.tracking.database import open_database
+from clv.tracking.keeping import Erased, erase, export, prune
 from clv.tracking.keys import ApiKey, KeyStore, Scope, split_key
 from clv.tracking.log import InMemoryRequestLog, RequestLog, TrackedRequest
 from clv.tracking.migrate import current, newest, upgrade
+from clv.tracking.outcomes import Outcome, OutcomeStore, Recorded
+from clv.tracking.promises import BY_OUTCOME, KEYS, UNMATCHED
 from clv.tracking.queries import Asked, Bucket, Recent, RequestQueries
+from clv.tracking.reading import OutcomeCounts, Spread, Tracked, read_tracked
 from clv.tracking.restoring import restore
-from clv.tracking.tables import api_keys, metadata, requests
+from clv.tracking.tables import AMOUNTS, COUNTS, api_keys, metadata, outcomes, requests
 from clv.tracking.writer import DatabaseRequestLog, open_request_log
 
 __all__ = [
+    "AMOUNTS",
+    "BY_OUTCOME",
+    "COUNTS",
+    "KEYS",
+    "UNMATCHED",
     "ApiKey",
     "Asked",
     "Bucket",
     "DatabaseRequestLog",
+    "Erased",
     "InMemoryRequestLog",
     "KeyStore",
+    "Outcome",
+    "OutcomeCounts",
+    "OutcomeStore",
     "Recent",
+    "Recorded",
     "RequestLog",
     "RequestQueries",
     "Scope",
+    "Spread",
+    "Tracked",
     "TrackedRequest",
     "api_keys",
     "back_up",
     "current",
     "database_file",
+    "erase",
+    "export",
     "is_there",
     "metadata",
     "newest",
     "open_database",
     "open_request_log",
+    "outcomes",
+    "prune",
+    "read_tracked",
     "requests",
     "restore",
     "split_key",

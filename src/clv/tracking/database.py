@@ -2,23 +2,28 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from clv.errors import StoreError
 from clv.sql import with_driver
 from clv.tracking.failures import LOCK_TIMEOUT_S, explain
 
-__all__ = ["open_database", "parse_url"]
+__all__ = ["alone", "open_database", "parse_url"]
 
 _EXPECTED = (
     "Expected CLV_DATABASE_URL like sqlite:////folder/tracking.sqlite or "
     "postgresql://user:password@host:5432/database; write special characters in the password "
     "percent-encoded, '@' as %40."
 )
+
+# Any number that no other program takes for its own lock: "clv" and a counter.
+_ALONE = 0x636C7602
 
 _SQLITE, _POSTGRESQL = ("sqlite", "sqlite+pysqlite"), "postgresql+psycopg"
 
@@ -62,7 +67,20 @@ def open_database(url: str) -> Engine:
     return engine
 
 
-def parse_url(text: str) -> URL:
+@contextmanager
+def alone(engine: Engine) -> Iterator[Connection]:
+    """One transaction, beside which no other of this function runs.
+
+    For what reads before it writes: two at once would each miss what the other writes.
+    """
+    options = {"sqlite_begin": "BEGIN IMMEDIATE"}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_ALONE})"))
+        yield connection
+
+
+def parse_url(address: str) -> URL:
     """The URL of a tracking database.
 
     Raises
@@ -71,7 +89,7 @@ def parse_url(text: str) -> URL:
         Where it cannot be read, or is of another kind of database.
     """
     try:
-        url = with_driver(make_url(text))
+        url = with_driver(make_url(address))
     except (ArgumentError, ValueError):
         # Neither the text nor its error is shown: a password may stand anywhere in it.
         raise StoreError(f"The URL of the tracking database cannot be read. {_EXPECTED}") from None

@@ -21,7 +21,18 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-__all__ = ["VERSION_TABLE", "UtcDateTime", "api_keys", "metadata", "requests"]
+__all__ = [
+    "AMOUNTS",
+    "COUNTS",
+    "VERSION_TABLE",
+    "UtcDateTime",
+    "api_keys",
+    "metadata",
+    "outcome_history",
+    "outcomes",
+    "promise_sums",
+    "requests",
+]
 
 # MLflow calls its version table `alembic_version`; both must be able to live in one database.
 VERSION_TABLE = "tracking_version"
@@ -63,6 +74,25 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+#: What is counted and what is added up of predictions that were pruned.
+COUNTS = ("customers", "early", "in_support", "covered", "returned")
+AMOUNTS = (
+    "spent",
+    "predicted",
+    "increment",
+    "p_return",
+    "p_variance",
+    "level",
+    "level_variance",
+    "actual",
+    "actual_increment",
+    "squared_error",
+    "absolute_error",
+    "squared_p_error",
+    "difference",
+    "squared_difference",
+)
+
 # SQLite counts up by itself only for a column of exactly the type INTEGER (64 bits there).
 _Key = BigInteger().with_variant(Integer, "sqlite")
 
@@ -91,6 +121,54 @@ requests = Table(
     Column("challenger_p_return", Double),
     Column("challenger_low", Double),
     Column("challenger_high", Double),
+    # False where the passenger's prediction that counts was pruned: this must not take its place.
+    Column("counts", Boolean),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("passenger_id", _Key, primary_key=True, autoincrement=False),
+    Column("monetary", Double, nullable=False),
+    Column("rides", Integer),
+    Column("registered_at", UtcDateTime),
+    # When the amount in force was drawn up, and when it came.
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    # From when on an amount was known that holds the whole horizon, corrected since or not.
+    Column("known_at", UtcDateTime, nullable=False),
+    # What follows from these for predictions, kept because databases reckon with dates in different
+    # ways: one that counts was asked from, and before; it is judged where it was asked by then.
+    Column("counts_from", UtcDateTime),
+    Column("counts_until", UtcDateTime),
+    Column("asked_by", UtcDateTime, nullable=False),
+)
+
+outcome_history = Table(
+    "outcome_history",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("passenger_id", BigInteger, nullable=False, index=True),
+    Column("monetary", Double, nullable=False),
+    Column("rides", Integer),
+    Column("registered_at", UtcDateTime),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("replaced_at", UtcDateTime, nullable=False),
+)
+
+# Predictions that were pruned, as sums: `clv.tracking.promises` says what each is.
+promise_sums = Table(
+    "promise_sums",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in ("model_version", "beside")),
+    *(Column(name, Text, primary_key=True) for name in ("cohort", "known")),
+    *(
+        Column(name, Integer, primary_key=True, autoincrement=False)
+        for name in ("score_bin", "band")
+    ),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTS),
+    *(Column(name, Double, nullable=False) for name in AMOUNTS),
 )
 
 api_keys = Table(

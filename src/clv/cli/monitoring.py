@@ -1,0 +1,185 @@
+"""`clv monitor`."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from clv.cli.outcomes import tracking
+from clv.cli.show import JsonOption, figure, note, print_json, say, table
+from clv.clock import utc_now
+from clv.settings import load_settings
+
+if TYPE_CHECKING:
+    from clv.monitoring import LiveQuality, Monitoring, VersionQuality
+
+__all__ = ["monitor"]
+
+_COHORTS = 12
+
+
+def monitor(as_json: JsonOption = False) -> None:
+    """Hold promises against what came of them; exit 1 where an alarm is raised, for cron.
+
+    Alarms are of the champion: of its bias and of its intervals, by tests that may be run every
+    day and are wrong in at most one year of twenty each; and of drift, where those who were asked
+    about in the last 28 days are far from those of training.
+
+    Example: `clv monitor || echo "look at the Reality page"`
+    """
+    from clv.monitoring import manifests_of
+    from clv.monitoring import monitor as look
+    from clv.registry import open_registry
+
+    registry = open_registry(load_settings())
+    with tracking() as engine:
+        found = look(engine, registry.number_of("champion"), manifests_of(registry), utc_now())
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    if found.alarms:
+        raise typer.Exit(1)
+
+
+def _show(found: "Monitoring") -> None:
+    for alarm in found.alarms:
+        say(f"ALARM ({alarm.kind}): {alarm.says} {alarm.advice}")
+    if not found.alarms:
+        say("No alarm.")
+    counts = found.outcomes
+    say(
+        f"Outcomes: {counts.judged:,} held against a promise, {counts.early:,} too early, "
+        f"{counts.unmatched:,} without a promise; {counts.corrections:,} corrections."
+    )
+    if not found.versions:
+        note("Nothing was predicted yet. Outcomes come in by POST /api/outcomes or: "
+             "clv outcomes import FILE")  # fmt: skip
+        return
+    say("")
+    _versions(found)
+    for one in found.versions[:1] if found.serving is None else (found.serving,):
+        _version(one)
+    _shadows(found)
+    _drift(found)
+
+
+_QUALITY = ("promised", "judged", "labels", "predicted", "actual", "bias", "95% interval", "MSE",
+            "MAE", "Gini", "covered", "Brier")  # fmt: skip
+
+
+def _of(one: "LiveQuality") -> tuple[str, ...]:
+    interval = f"{figure(one.bias_low, '+.1%')} to {figure(one.bias_high, '+.1%')}"
+    return (
+        f"{one.promised:,}",
+        f"{one.judged:,}",
+        figure(one.label_coverage, ".0%"),
+        figure(one.predicted, ",.2f"),
+        figure(one.actual, ",.2f"),
+        figure(one.bias, "+.1%"),
+        interval if one.judged else "–",
+        figure(one.mse, ",.0f"),
+        figure(one.mae, ",.2f"),
+        figure(one.gini, ".3f"),
+        figure(one.covered, ".1%"),
+        figure(one.brier, ".4f"),
+    )
+
+
+def _versions(found: "Monitoring") -> None:
+    serving = [row for row, one in enumerate(found.versions) if one.is_champion]
+    table(
+        "Promise and reality, by version (labels: of those whose horizon has passed)",
+        ("version", *_QUALITY, "evidence"),
+        [
+            (one.version, *_of(one.quality), f"{_now(one):.2g} of {one.bias.limit:.0f}")
+            for one in found.versions
+        ],
+        mark=serving[0] if serving else -1,
+    )
+    say("")
+
+
+def _now(one: "VersionQuality") -> float:
+    return max((*one.bias.evidence, 0.0))
+
+
+def _version(one: "VersionQuality") -> None:
+    cohorts = one.cohorts[-_COHORTS:]
+    table(
+        f"Version {one.version} by week of prediction"
+        + (f" (the last {_COHORTS})" if len(cohorts) < len(one.cohorts) else ""),
+        ("week of", *_QUALITY),
+        [(row.cohort.isoformat(), *_of(row.quality)) for row in cohorts],
+    )
+    say("")
+    table(
+        f"Version {one.version} by score bin",
+        ("bin", "judged", "increment promised", "came", "covered", "promised"),
+        [
+            (
+                str(row.score_bin),
+                f"{row.quality.judged:,}",
+                figure(row.predicted_increment, ",.2f"),
+                figure(row.actual_increment, ",.2f"),
+                figure(row.quality.covered, ".1%"),
+                figure(row.quality.level, ".1%"),
+            )
+            for row in one.bins
+        ],
+    )
+    say("")
+    early = one.early
+    if early.customers:
+        doubt = f" Do not build on it: {early.unsound}." if early.unsound else ""
+        say(
+            f"{early.customers:,} promises wait for their outcome. Were passengers as in training, "
+            f"MSE would be {figure(early.mse, ',.0f')} and Brier {early.brier:.4f}.{doubt}"
+        )
+        say("")
+
+
+def _shadows(found: "Monitoring") -> None:
+    if not found.shadows:
+        return
+    table(
+        "In shadow, on the same passengers (MSE less that of the answers: below 0 is better)",
+        ("challenger", "beside", "judged", "bias", "MSE", "difference", "95% interval"),
+        [
+            (
+                one.challenger,
+                one.champion,
+                f"{one.quality.judged:,}",
+                figure(one.quality.bias, "+.1%"),
+                figure(one.quality.mse, ",.0f"),
+                figure(one.to_champion.mean, "+,.1f"),
+                " to ".join(
+                    figure(bound, "+,.1f") for bound in (one.to_champion.low, one.to_champion.high)
+                ),
+            )
+            for one in found.shadows
+        ],
+        text=("beside",),
+    )
+    say("")
+
+
+def _drift(found: "Monitoring") -> None:
+    if not found.drift:
+        return
+    table(
+        f"Drift: the last {found.drift_days} days ({found.drift_customers:,} passengers) against "
+        "training",
+        ("quantity", "status", "stability index", "by chance", "moved by"),
+        [
+            (
+                one.quantity,
+                one.status,
+                f"{one.stability_index:.3f}",
+                f"{one.noise:.3f}",
+                f"{one.distance:,.3g}",
+            )
+            for one in found.drift
+        ],
+        text=("status",),
+    )
+    say(f"Unlike training: {found.out_of_support:,}; with impossible values: {found.impossible:,}.")

@@ -1,0 +1,126 @@
+"""`clv outcomes`: what passengers spent in the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clv.cli.options import TableOption
+from clv.cli.show import JsonOption, note, print_json, rows_done, say, show_findings
+from clv.clock import utc_now
+from clv.errors import DataError
+from clv.schema import DEFAULT_TABLE, Window
+from clv.settings import load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from clv.data.outcomes import OutcomeBatch
+    from clv.tracking import Outcome
+
+__all__ = ["app", "tracking"]
+
+app = typer.Typer(help="Outcomes: what passengers spent in the end.", no_args_is_help=True)
+
+# Of one transaction: those who predict meanwhile wait for no more.
+_AT_ONCE = 10_000
+
+
+@contextmanager
+def tracking() -> Iterator["Engine"]:
+    """The tracking database, its tables brought up to date."""
+    from clv.tracking import open_database, upgrade
+
+    engine = open_database(load_settings().tracking_url)
+    try:
+        upgrade(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@app.command("import")
+def import_outcomes(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Outcomes: a .csv, .parquet, .sqlite or .duckdb file, or a database URL.",
+        ),
+    ],
+    table_name: TableOption = DEFAULT_TABLE,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in what passengers have spent by day 30, to hold it against what was predicted.
+
+    Columns: id and monetary_value_30 (or monetary_30), as an activity table has them once the
+    horizon has passed. Optional are frequency_30 (rides by then), registered_at, and as_of (when
+    the amount was drawn up; otherwise now). With registered_at the horizon is known exactly;
+    otherwise it is taken to lie 23 days after the prediction. What is drawn up before the horizon
+    is kept and does not count; send it again later.
+
+    It is safe to run again, also after it was interrupted: the same outcome changes nothing,
+    another one of a passenger is a correction, and what was known before is kept.
+
+    Example: `clv outcomes import last_month.csv`
+    """
+    from clv.data.findings import Tally, by_severity
+    from clv.data.outcomes import read_outcomes
+    from clv.data.sources import open_source
+    from clv.tracking import OutcomeStore, Recorded
+
+    now, tally = utc_now(), Tally()
+    recorded, rows = Recorded(), 0
+    with tracking() as engine, open_source(source, table_name) as opened:
+        store = OutcomeStore(engine)
+        with rows_done("outcomes", opened.count()) as done:
+            for batch in read_outcomes(opened, Window(), now, tally):
+                rows += batch.rows_read
+                sent = list(_outcomes(batch))
+                for first in range(0, len(sent), _AT_ONCE):
+                    recorded += store.record(sent[first : first + _AT_ONCE], now)
+                done(batch.rows_read)
+        name = opened.name
+    findings = by_severity(tally.findings())
+    taken = recorded.accepted + recorded.corrected + recorded.unchanged + recorded.outdated
+    if taken == 0:
+        causes = " ".join(map(str, findings)) or "It holds no rows."
+        raise DataError(f"'{name}' holds no outcome that can be used. {causes}")
+    if as_json:
+        print_json({"rows": rows, **asdict(recorded), "findings": findings})
+        return
+    show_findings(findings)
+    say(
+        f"{rows:,} rows of {name}: {recorded.accepted:,} accepted, {recorded.corrected:,} "
+        f"corrected, {recorded.unchanged:,} known already, {recorded.outdated:,} older than known."
+    )
+    if recorded.unmatched:
+        note(f"{recorded.unmatched:,} are of passengers without a prediction that counts: kept.")
+    if recorded.early:
+        note(
+            f"{recorded.early:,} were drawn up before their horizon had passed: kept, and not "
+            "counted. Send them again later; where predictions are asked late, give registered_at."
+        )
+    say("See what became of the predictions: clv monitor")
+
+
+def _outcomes(batch: "OutcomeBatch") -> Iterator["Outcome"]:
+    from clv.tracking import Outcome
+
+    def moments(values: Any) -> list[datetime | None]:
+        return [one and one.replace(tzinfo=UTC) for one in values.tolist()]
+
+    for passenger, monetary, rides, registered_at, as_of in zip(
+        batch.ids.tolist(),
+        batch.monetary.tolist(),
+        batch.rides.tolist(),
+        moments(batch.registered_at),
+        moments(batch.as_of),
+        strict=True,
+    ):
+        # NaN is unlike itself: how many rides there were is not known.
+        known = int(rides) if rides == rides else None  # noqa: PLR0124
+        yield Outcome(passenger, monetary, known, registered_at, as_of)

@@ -1,0 +1,176 @@
+"""Outcomes from any SOURCE: what passengers spent by the horizon, a batch at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clv.data.conform import (
+    REGISTERED_NAMES,
+    Problem,
+    find_column,
+    problem_of,
+    read_instants,
+    read_numbers,
+    require_ids,
+)
+from clv.data.findings import Tally
+from clv.data.sources import Source
+from clv.schema import ID_NAMES, Floats, Instants, Ints, Mask, Window
+
+__all__ = ["OutcomeBatch", "read_outcomes"]
+
+_AS_OF = ("as_of",)
+_WHOLE = "expected a whole number of 64 bits, as the service knows passengers"
+_MOMENT = "expected a date or a time in ISO 8601, as in 2026-11-01 or 2026-11-01T12:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeBatch:
+    """Usable rows of a batch, in their order, and how many rows it had.
+
+    Attributes
+    ----------
+    rows_read : int
+    ids : array of shape (n,), int64
+    monetary : array of shape (n,), currency units
+    rides : array of shape (n,)
+        NaN where unknown.
+    registered_at, as_of : array of shape (n,), datetime64
+        NaT where unknown.
+    """
+
+    rows_read: int
+    ids: Ints
+    monetary: Floats
+    rides: Floats
+    registered_at: Instants
+    as_of: Instants
+
+
+def read_outcomes(
+    source: Source, window: Window, now: datetime, tally: Tally
+) -> Iterator[OutcomeBatch]:
+    """Read a source; rows that cannot be used are counted in `tally`.
+
+    Parameters
+    ----------
+    source : Source
+        With an id, the spend by the horizon, and perhaps rides by then, `registered_at`, `as_of`.
+    window : Window
+    now : datetime
+        Aware; nothing was drawn up later.
+    tally : Tally
+
+    Raises
+    ------
+    DataError
+        Where a column is missing.
+    """
+    has = source.columns
+    identity = find_column(source.name, has, ID_NAMES, "identifies the customer")
+    spend = find_column(source.name, has, window.outcome.names, window.outcome.meaning)
+    optional = {
+        kind: next((name for name in names if name in has), None)
+        for kind, names in (
+            ("rides", window.rides_due.names),
+            ("registered_at", REGISTERED_NAMES),
+            ("as_of", _AS_OF),
+        )
+    }
+    first_row = 0
+    for batch in source.batches([identity, spend, *filter(None, optional.values())]):
+        require_ids(batch.column(identity), identity)
+        ids, problems = _ids(batch.column(identity), identity)
+        monetary, found = read_numbers(batch.column(spend), spend, window.outcome)
+        problems += found
+        rides = _rides(batch, optional["rides"], window, problems)
+        moments = {
+            kind: _moments(batch, optional[kind], now, problems)
+            for kind in ("registered_at", "as_of")
+        }
+        problems += _backwards(moments["registered_at"], moments["as_of"], optional, now)
+        usable = np.ones(batch.num_rows, dtype=bool)
+        for problem in problems:
+            tally.add(problem, first_row)
+            usable &= ~problem.rows
+        yield OutcomeBatch(
+            batch.num_rows,
+            ids[usable],
+            monetary[usable],
+            rides[usable],
+            moments["registered_at"][usable],
+            moments["as_of"][usable],
+        )
+        first_row += batch.num_rows
+
+
+def _ids(array: pa.Array, name: str) -> tuple[Ints, list[Problem]]:
+    ids = np.zeros(len(array), dtype=np.int64)
+    wrong = np.zeros(len(array), dtype=bool)
+    try:
+        # Text is read as whole numbers only; a float must be whole.
+        ids[:] = pc.fill_null(pc.cast(array, pa.int64()), 0).to_numpy(zero_copy_only=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        for row, value in enumerate(array.to_pylist()):
+            whole = isinstance(value, float) and value.is_integer()
+            try:
+                ids[row] = int(value if whole else str(value)) if value is not None else 0
+            except (ValueError, OverflowError):
+                wrong[row] = True
+    empty = np.asarray(pc.is_null(array), dtype=bool)
+    rules = (
+        ("null", "no id, so the row belongs to nobody", empty),
+        ("not-an-id", f"no id of a passenger; {_WHOLE}", wrong & ~empty),
+    )
+    return ids, [problem_of(code, name, says, rows, array) for code, says, rows in rules
+                 if rows.any()]  # fmt: skip
+
+
+def _rides(
+    batch: pa.RecordBatch, name: str | None, window: Window, problems: list[Problem]
+) -> Floats:
+    if name is None:
+        return np.full(batch.num_rows, np.nan)
+    rides, found = read_numbers(batch.column(name), name, window.rides_due)
+    problems += [one for one in found if one.code != "null"]
+    return rides
+
+
+def _moments(
+    batch: pa.RecordBatch, name: str | None, now: datetime, problems: list[Problem]
+) -> Instants:
+    if name is None:
+        return np.full(batch.num_rows, np.datetime64("NaT", "us"))
+    array = batch.column(name)
+    moments = read_instants(array)
+    unreadable = np.isnat(moments) & np.asarray(pc.is_valid(array), dtype=bool)
+    late = moments > _instant(now)
+    for code, says, rows in (
+        ("not-a-moment", f"no moment that can be read; {_MOMENT}", unreadable),
+        ("in-the-future", "in the future; expected a moment that has passed", late),
+    ):
+        if rows.any():
+            problems.append(problem_of(code, name, says, rows, array))
+    return moments
+
+
+def _backwards(
+    registered_at: Instants, as_of: Instants, names: dict[str, str | None], now: datetime
+) -> list[Problem]:
+    drawn_up = np.where(np.isnat(as_of), _instant(now), as_of)
+    rows: Mask = registered_at > drawn_up
+    rows = rows & (registered_at <= _instant(now))  # the future is told of already
+    if not rows.any():
+        return []
+    says = "registered after the amount was drawn up; expected the other way round"
+    return [
+        problem_of("backwards", str(names["registered_at"]), says, rows, pa.array(registered_at))
+    ]
+
+
+def _instant(moment: datetime) -> np.datetime64:
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
