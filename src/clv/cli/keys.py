@@ -38,7 +38,9 @@ def create(
     name: Annotated[str, typer.Argument(help="Who or what it is for, as in 'marketing'.")],
     scope: Annotated[
         list[str],
-        typer.Option(help="What it is good for: predict, read or admin (everything); repeatable."),
+        typer.Option(
+            help="What it is good for: predict, read, outcomes or admin (everything); repeatable."
+        ),
     ],
     requests_per_s: Annotated[
         float | None,

@@ -151,10 +151,10 @@ def _shadows(found: "Monitoring") -> None:
                 f"{one.quality.judged:,}",
                 figure(one.quality.bias, "+.1%"),
                 figure(one.quality.mse, ",.0f"),
-                figure(one.to_champion.mean, "+,.1f"),
-                " to ".join(
-                    figure(bound, "+,.1f") for bound in (one.to_champion.low, one.to_champion.high)
-                ),
+                figure(one.to_champion.mean, "+,.1f") if one.to_champion else "–",
+                f"{one.to_champion.low:+,.1f} to {one.to_champion.high:+,.1f}"
+                if one.to_champion
+                else "–",
             )
             for one in found.shadows
         ],

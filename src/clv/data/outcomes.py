@@ -149,7 +149,9 @@ def _moments(
     moments = read_instants(array)
     unreadable = np.isnat(moments) & np.asarray(pc.is_valid(array), dtype=bool)
     late = moments > _instant(now)
+    early = moments < np.datetime64("1970-01-01", "us")
     for code, says, rows in (
+        ("before-1970", "before 1970; expected a moment of a ride-hailing company", early),
         ("not-a-moment", f"no moment that can be read; {_MOMENT}", unreadable),
         ("in-the-future", "in the future; expected a moment that has passed", late),
     ):

@@ -9,6 +9,7 @@ import numpy as np
 
 from clv.bundle import Calibration
 from clv.metrics import evidence, likeliest_start
+from clv.monitoring.quality import Figure
 from clv.monitoring.sums import Sums
 from clv.schema import Floats
 
@@ -78,8 +79,8 @@ class Watch:
     limit: float
     raised: date | None
     since: date | None
-    off: float
-    tolerated: float
+    off: Figure
+    tolerated: Figure
 
 
 def watch_bias(sums: Sums, calibration: Calibration | None) -> Watch:

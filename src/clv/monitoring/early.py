@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clv.bundle import Calibration
+from clv.monitoring.quality import Figure
 from clv.monitoring.sums import Sums
 
 __all__ = ["Early", "early_of"]
@@ -35,9 +36,9 @@ class Early:
     """
 
     customers: int
-    predicted: float
-    mse: float
-    brier: float
+    predicted: Figure
+    mse: Figure
+    brier: Figure
     unsound: str
 
 

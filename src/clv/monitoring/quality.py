@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
 
 import numpy as np
+from pydantic import WithJsonSchema
 
 from clv.metrics import DecileRow, PairedDifference, grouped_deciles, grouped_gini
 from clv.monitoring.sums import Sums
 
 __all__ = ["BinQuality", "CohortQuality", "LiveQuality", "Shadow", "of_bins", "of_cohorts",
            "of_shadow", "quality_of"]  # fmt: skip
+
+#: A number, NaN where there is nothing to compute it from: in JSON that is null.
+Figure = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})]
 
 _95 = 1.96
 
@@ -46,21 +51,21 @@ class LiveQuality:
 
     promised: int
     judged: int
-    label_coverage: float
-    predicted: float
-    actual: float
-    bias: float
-    bias_low: float
-    bias_high: float
-    mse: float
-    mae: float
-    gini: float
-    covered: float
-    level: float
-    returned: float
-    p_return: float
-    brier: float
-    brier_base_rate: float
+    label_coverage: Figure
+    predicted: Figure
+    actual: Figure
+    bias: Figure
+    bias_low: Figure
+    bias_high: Figure
+    mse: Figure
+    mae: Figure
+    gini: Figure
+    covered: Figure
+    level: Figure
+    returned: Figure
+    p_return: Figure
+    brier: Figure
+    brier_base_rate: Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,8 @@ class BinQuality:
     """Passengers of one score bin: mean increments, currency units, and the rest as elsewhere."""
 
     score_bin: int
-    predicted_increment: float
-    actual_increment: float
+    predicted_increment: Figure
+    actual_increment: Figure
     quality: LiveQuality
 
 
@@ -92,14 +97,15 @@ class Shadow:
         Versions.
     quality : LiveQuality
         Of the challenger.
-    to_champion : PairedDifference
-        Its squared error less that of the answers; below 0 it was better.
+    to_champion : PairedDifference or None
+        Its squared error less that of the answers; below 0 it was better. None with fewer than two
+        passengers.
     """
 
     challenger: str
     champion: str
     quality: LiveQuality
-    to_champion: PairedDifference
+    to_champion: PairedDifference | None
 
 
 def quality_of(sums: Sums, ideal: Sums, today: date) -> LiveQuality:
@@ -190,11 +196,10 @@ def of_shadow(sums: Sums, today: date) -> tuple[Shadow, ...]:
     return tuple(found)
 
 
-def _paired(judged: Sums) -> PairedDifference:
+def _paired(judged: Sums) -> PairedDifference | None:
     n = judged.customers
     if n < 2:
-        nothing = float("nan")
-        return PairedDifference(nothing, nothing, nothing, nothing, n)
+        return None
     mean = judged.total("difference") / n
     variance = max(judged.total("squared_difference") / n - mean**2, 0.0) * n / (n - 1)
     error = float(np.sqrt(variance / n))

@@ -38,7 +38,7 @@ OPEN = frozenset(
 #: What pages are made of, which tells nothing of anybody.
 STATIC = "/static/"
 #: Pages, for people with a browser: they are sent to sign in where others get a 401.
-PAGES = frozenset({"/", "/campaign", "/model", "/model/report", "/activity"})
+PAGES = frozenset({"/", "/campaign", "/model", "/model/report", "/reality", "/activity"})
 _PREDICTING = frozenset({"/", "/campaign", "/api/explain"})
 _PREDICTS = frozenset(
     {
@@ -69,6 +69,8 @@ def scope_of(method: str, path: str) -> Scope | None:
         return Scope.PREDICT if path in _PREDICTING else Scope.READ
     if path in _PREDICTS:
         return Scope.PREDICT
+    if path == "/api/outcomes":
+        return Scope.OUTCOMES
     return Scope.ADMIN
 
 

@@ -25,6 +25,7 @@ from clv.service.models import Models
 from clv.service.openapi import describe
 from clv.service.pages import router as pages
 from clv.service.problems import handle_errors
+from clv.service.reality import Reality
 from clv.service.routes import DIRECT, ROUTERS
 from clv.service.worker import Worker
 from clv.settings import Settings, load_settings, metrics_folder
@@ -87,7 +88,9 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         models = Models(registry, LastServed(settings), settings.poll_interval_s)
         models.start(_FIRST_LOOK_S)
         closing.callback(models.stop)
-        worker = Worker(settings, registry, models, request_log, keyring, metrics, queries)
+        reality = Reality(engine, models, registry, metrics.monitored)
+        closing.callback(reality.close)
+        worker = Worker(settings, registry, models, request_log, keyring, metrics, queries, reality)
         try:
             models.current()
         except ClvError as error:

@@ -6,6 +6,8 @@ multi-process mode); whichever worker is asked adds them all up.
 
 from collections import Counter as Count
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 
 import prometheus_client.values
@@ -20,12 +22,25 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from clv.bundle import Prediction
+from clv.monitoring import Monitoring
 from clv.service.metrics_files import forget_the_dead, take_place
+from clv.tracking import Recorded
 
 __all__ = ["Metrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+
+_LIVE = {
+    "promised": "Passengers with a promise.",
+    "judged": "Of those, passengers whose outcome is known.",
+    "label_coverage": "Share of outcomes known among those whose horizon has passed.",
+    "bias": "Promised over actual spend, less 1.",
+    "bias_evidence": "Evidence that spend is not as promised; an alarm at 20.",
+    "mse": "Mean squared error.",
+    "covered": "Share of outcomes in their interval.",
+    "brier": "Brier score of p_return.",
+}
 
 
 class Metrics:
@@ -103,6 +118,36 @@ class Metrics:
             registry=own,
             multiprocess_mode="livemax",
         )
+        self._outcomes = Counter(
+            "clv_outcomes",
+            "Outcomes received, by what became of them.",
+            ("result",),
+            registry=own,
+        )
+        self._live = {
+            name: Gauge(
+                f"clv_live_{name}",
+                f"{says} As of the last look, see GET /api/monitoring.",
+                ("model_version",),
+                registry=own,
+                multiprocess_mode="mostrecent",
+            )
+            for name, says in _LIVE.items()
+        }
+        self._drift = Gauge(
+            "clv_drift_stability_index",
+            "Population stability index of the champion's last weeks against its training.",
+            ("quantity",),
+            registry=own,
+            multiprocess_mode="mostrecent",
+        )
+        self._alarms = Gauge(
+            "clv_alarms",
+            "Alarms of the champion, as `clv monitor` says them.",
+            ("kind",),
+            registry=own,
+            multiprocess_mode="mostrecent",
+        )
         # To look a labelled metric up takes longer than to count.
         self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._of_version: dict[str, tuple[Counter, Counter]] = {}
@@ -142,6 +187,25 @@ class Metrics:
             self._failed_commits.inc()
         elif rows:
             self._commit.observe(rows)
+
+    def recorded(self, outcomes: Recorded) -> None:
+        """Count outcomes that were sent."""
+        for result, number in asdict(outcomes).items():
+            if number:
+                self._outcomes.labels(result).inc(number)
+
+    def monitored(self, found: Monitoring) -> None:
+        """Say what was found of promises and reality; what is not known has no value."""
+        for one in found.versions:
+            values = asdict(one.quality) | {"bias_evidence": max((*one.bias.evidence, 0.0))}
+            for name, gauge in self._live.items():
+                if isfinite(values[name]):
+                    gauge.labels(one.version).set(values[name])
+        for moved in found.drift:
+            self._drift.labels(moved.quantity).set(moved.stability_index)
+        kinds = Count([alarm.kind for alarm in found.alarms])
+        for kind in ("bias", "coverage", "drift"):
+            self._alarms.labels(kind).set(kinds[kind])
 
     def set_state(self, versions: Mapping[str, str], waiting_rows: int, warnings: int) -> None:
         """Say how this worker stands."""

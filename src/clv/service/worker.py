@@ -15,6 +15,7 @@ from clv.service.access import Keyring
 from clv.service.metrics import Metrics
 from clv.service.models import Models, load
 from clv.service.problems import RefusedError
+from clv.service.reality import Reality
 from clv.service.schemas import ReadyOut
 from clv.settings import Settings
 from clv.tracking import RequestLog, RequestQueries
@@ -46,6 +47,7 @@ class Worker:
     keyring: Keyring
     metrics: Metrics
     queries: RequestQueries
+    reality: Reality
     draining: bool = False
     judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
     _registry_calls: Aside = field(

@@ -32,7 +32,9 @@ _SQLITE, _POSTGRESQL = ("sqlite", "sqlite+pysqlite"), "postgresql+psycopg"
 _PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 30}
 
 _POOL = {
-    "pool_size": 5,  # the writer, its two readers, that of pages, and one for a migration
+    # The writer, its two readers, that of pages, that of outcomes, one that monitors, and one for a
+    # migration.
+    "pool_size": 7,
     "max_overflow": 0,
     # Error texts end in logs; whom was asked about and what they spent does not belong there.
     "hide_parameters": True,

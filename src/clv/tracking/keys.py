@@ -46,6 +46,7 @@ class Scope(StrEnum):
 
     PREDICT = "predict"
     READ = "read"
+    OUTCOMES = "outcomes"
     ADMIN = "admin"
 
 

@@ -130,7 +130,7 @@ class RequestLog(Protocol):
         """How many predictions of this passenger are kept; 0 for one never asked about."""
 
     async def clear(self) -> int:
-        """Delete everything that was appended before; returns how many rows that were."""
+        """Delete what was appended before, with what came of it; returns how many rows."""
 
     async def check(self) -> None:
         """See that rows can be stored, by storing one and taking it back."""

@@ -23,7 +23,7 @@ from clv.tracking.database import open_database
 from clv.tracking.failures import PATIENCE_S, explain, hangs
 from clv.tracking.log import TrackedRequest
 from clv.tracking.migrate import upgrade
-from clv.tracking.tables import requests
+from clv.tracking.tables import outcome_history, outcomes, promise_sums, requests
 
 __all__ = ["DatabaseRequestLog", "Observe", "open_request_log"]
 
@@ -159,7 +159,10 @@ class DatabaseRequestLog:
             raise explain(error, self._engine.url) from error
 
     async def clear(self) -> int:
-        """Delete all rows, those accepted before this call included; returns how many."""
+        """Delete all rows, those accepted before this call included, and their outcomes.
+
+        Returns how many rows that were.
+        """
         self._refuse_when_closed()
         return await self._accept((), _delete_all)
 
@@ -311,6 +314,8 @@ def _insert_of(rows: int, placeholder: str) -> str:
 
 
 def _delete_all(connection: Connection) -> int:
+    for made_of_them in (promise_sums, outcome_history, outcomes):
+        connection.execute(delete(made_of_them))
     return connection.execute(delete(requests)).rowcount
 
 

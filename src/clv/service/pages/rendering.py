@@ -39,6 +39,7 @@ _NAVIGATION = (
     ("/", "Predict"),
     ("/campaign", "Campaign"),
     ("/model", "Model"),
+    ("/reality", "Reality"),
     ("/activity", "Activity"),
 )
 

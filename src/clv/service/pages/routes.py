@@ -75,6 +75,12 @@ async def report(request: Request) -> Response:
     return Response(content, media_type="text/html", headers=headers)
 
 
+@router.get("/reality")
+async def reality(request: Request) -> Response:
+    """Promises beside what came of them."""
+    return page(request, "reality.html")
+
+
 @router.get("/activity")
 async def activity(request: Request) -> Response:
     """What was asked."""

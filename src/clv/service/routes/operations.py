@@ -39,6 +39,7 @@ async def ready(worker: ThisWorker) -> ReadyOut:
 async def metrics(worker: ThisWorker) -> Response:
     """Counts, latencies and gauges, summed over the workers of this service."""
     worker.pulse()
+    worker.reality.refresh()
     body, kind = worker.metrics.exposed()
     return Response(body, headers={"content-type": kind})
 
@@ -51,5 +52,5 @@ async def count_requests(passenger_id: PassengerId, worker: ThisWorker) -> Reque
 
 @router.post("/reset", summary="Delete the tracked requests")
 async def reset(worker: ThisWorker) -> ResetOut:
-    """Delete every tracked request; for tests."""
+    """Delete every tracked request, with outcomes and what was added up; for tests."""
     return ResetOut(message=f"Deleted {await worker.request_log.clear()} tracked requests.")

@@ -9,6 +9,7 @@ from clv.service.schemas.operations import (
     RequestCount,
     ResetOut,
 )
+from clv.service.schemas.outcomes import OutcomesIn, OutcomesOut
 from clv.service.schemas.pages import (
     ActivityOut,
     AskedFrequency,
@@ -47,6 +48,8 @@ __all__ = [
     "IntervalOut",
     "ModelOut",
     "ModelsOut",
+    "OutcomesIn",
+    "OutcomesOut",
     "Passenger",
     "PassengerId",
     "PassengerIn",

@@ -10,7 +10,18 @@ from pydantic_core import PydanticCustomError
 from clv.bundle import MAX_LEVEL, MIN_LEVEL
 from clv.schema import Column, Window
 
-__all__ = ["WINDOW", "Frequency", "Id", "Level", "Monetary", "PassengerId", "Recency", "Version"]
+__all__ = [
+    "WINDOW",
+    "Frequency",
+    "Id",
+    "Level",
+    "Monetary",
+    "PassengerId",
+    "Recency",
+    "Version",
+    "bounds",
+    "whole",
+]
 
 #: The names of fields say 7 and 30, so the service serves models of this window.
 WINDOW = Window(7, 30)
@@ -19,7 +30,7 @@ _RECENCY, _FREQUENCY, _MONETARY = WINDOW.features
 _INT64 = 2**63
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """JSON does not tell 1.0 from 1, so both are whole numbers; the strict check does the rest."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -31,14 +42,15 @@ def _decimal(text: Any) -> Any:
     return text
 
 
-def _bounds(column: Column) -> Any:
+def bounds(column: Column) -> Any:
+    """The field of a column: its range and its meaning."""
     return Field(ge=column.low, le=column.high, strict=True, description=column.meaning)
 
 
 Id = Annotated[
     int,
     Field(ge=-_INT64, lt=_INT64, strict=True, description="the passenger's id"),
-    BeforeValidator(_whole),
+    BeforeValidator(whole),
 ]
 PassengerId = Annotated[
     Annotated[int, Field(ge=-_INT64, lt=_INT64), BeforeValidator(_decimal)],
@@ -55,9 +67,9 @@ Level = Annotated[
         description="share of passengers whose spend their interval shall hold",
     ),
 ]
-Recency = Annotated[int, _bounds(_RECENCY), BeforeValidator(_whole)]
-Frequency = Annotated[int, _bounds(_FREQUENCY), BeforeValidator(_whole)]
-Monetary = Annotated[float, _bounds(_MONETARY)]
+Recency = Annotated[int, bounds(_RECENCY), BeforeValidator(whole)]
+Frequency = Annotated[int, bounds(_FREQUENCY), BeforeValidator(whole)]
+Monetary = Annotated[float, bounds(_MONETARY)]
 Version = Annotated[
     str,
     Path(

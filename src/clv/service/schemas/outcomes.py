@@ -1,0 +1,126 @@
+"""Outcomes as they are sent."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from clv.clock import utc_now
+from clv.service.schemas.fields import WINDOW, Id, bounds, whole
+from clv.tracking import Outcome, Recorded
+
+__all__ = ["OutcomeIn", "OutcomesIn", "OutcomesOut"]
+
+MAX_OUTCOMES = 10_000
+
+
+def _text(value: Any) -> Any:
+    """Numbers would be taken for seconds or milliseconds since 1970; nobody can tell which."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("moment", "expected text, as in '2026-01-05T08:30:00Z'")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time without a zone is UTC, a date its first moment."""
+    try:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("moment", "expected a year from 1970") from None
+    if not _EARLIEST <= moment <= utc_now():
+        raise PydanticCustomError("moment", "expected a moment from 1970 up to now")
+    return moment
+
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_Moment = Annotated[datetime, AfterValidator(_in_utc), BeforeValidator(_text)]
+
+
+class OutcomeIn(BaseModel):
+    """What a passenger spent in the end."""
+
+    model_config = ConfigDict(allow_inf_nan=False, frozen=True)
+
+    id: Id
+    monetary_30: Annotated[float, bounds(WINDOW.outcome)]
+    frequency_30: Annotated[int | None, bounds(WINDOW.rides_due), BeforeValidator(whole)] = None
+    registered_at: _Moment | None = Field(
+        default=None,
+        description="when they registered; with it the prediction that counts is the first that "
+        "was asked from day 7 to day 30, without it the first that is kept",
+    )
+    as_of: _Moment | None = Field(
+        default=None,
+        description="when the amount was drawn up, now by default; of two outcomes of a passenger "
+        "the one that was drawn up last is in force",
+    )
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> Self:
+        if self.registered_at and self.as_of and self.registered_at > self.as_of:
+            raise PydanticCustomError(
+                "contradiction",
+                "registered after the amount was drawn up (registered_at={registered_at}, "
+                "as_of={as_of})",
+                {"registered_at": str(self.registered_at), "as_of": str(self.as_of)},
+            )
+        return self
+
+    def outcome(self) -> Outcome:
+        """As it is kept."""
+        return Outcome(self.id, self.monetary_30, self.frequency_30, self.registered_at, self.as_of)
+
+
+class OutcomesIn(BaseModel):
+    """One outcome or many."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"outcomes": [{"id": 1234, "monetary_30": 31.5}]},
+                {
+                    "outcomes": [
+                        {
+                            "id": 1234,
+                            "monetary_30": 31.5,
+                            "frequency_30": 3,
+                            "registered_at": "2026-01-05T08:30:00Z",
+                            "as_of": "2026-02-05T02:00:00Z",
+                        }
+                    ]
+                },
+            ]
+        },
+    )
+
+    outcomes: list[OutcomeIn] = Field(min_length=1, max_length=MAX_OUTCOMES)
+
+
+class OutcomesOut(BaseModel):
+    """What became of them. The first four add up to the outcomes, the others count passengers."""
+
+    accepted: int = Field(description="of passengers of whom no outcome was known", ge=0)
+    corrected: int = Field(description="another than was known, which is kept as history", ge=0)
+    unchanged: int = Field(description="known already: sending twice changes nothing", ge=0)
+    outdated: int = Field(description="drawn up before the one that is known; as history", ge=0)
+    unmatched: int = Field(
+        description="kept, but of passengers without a prediction that counts", ge=0
+    )
+    early: int = Field(
+        description="kept, but drawn up before the horizon had passed: send them again after it",
+        ge=0,
+    )
+
+    @classmethod
+    def of(cls, found: Recorded) -> Self:
+        """As it was found."""
+        return cls.model_validate(found, from_attributes=True)
