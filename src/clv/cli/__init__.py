@@ -18,6 +18,7 @@ from clv.cli import (
     monitoring,
     outcomes,
     report,
+    retraining,
     scoring,
     segment,
     serving,
@@ -47,6 +48,7 @@ app.command("segment")(segment.segment)
 app.command("lift")(segment.lift)
 app.command("validate")(validation.validate)
 app.command("report")(report.report)
+app.command("retrain")(retraining.retrain)
 app.command("monitor")(monitoring.monitor)
 app.command("prune")(keeping.prune)
 app.command("sample-data")(data.sample_data)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from clv.registry import Registry
     from clv.training import Release, TrainingResult
 
-__all__ = ["train"]
+__all__ = ["require_training_libraries", "train"]
 
 _TRAINING_LIBRARIES = ("sklearn", "lightgbm")
 
@@ -104,7 +104,7 @@ def train(
 
     Example: `clv train --data passengers.sqlite`
     """
-    _require_training_libraries(*(["optuna"] if search == "optuna" else []))
+    require_training_libraries(*(["optuna"] if search == "optuna" else []))
     if trials is not None and search == "grid":
         raise UsageError(
             f"--trials {trials} without --search optuna: a grid has a fixed number of points. "
@@ -260,7 +260,14 @@ def _is_sample(file: Path | None, settings: Settings) -> bool:
     return file is not None and any(file.samefile(sample) for sample in samples)
 
 
-def _require_training_libraries(*others: str) -> None:
+def require_training_libraries(*others: str) -> None:
+    """Refuse to begin where something is not installed.
+
+    Raises
+    ------
+    UsageError
+        Names it.
+    """
     missing = [name for name in (*_TRAINING_LIBRARIES, *others) if find_spec(name) is None]
     if missing:
         raise UsageError(

@@ -15,9 +15,11 @@ from clv.monitoring.drift import Drift
 from clv.monitoring.early import Early
 from clv.monitoring.monitor import Monitoring, VersionQuality, manifests_of, monitor
 from clv.monitoring.quality import BinQuality, CohortQuality, LiveQuality, Shadow
+from clv.monitoring.sums import MATURE_AFTER, monday_before
 
 __all__ = [
     "FALSE_ALARMS",
+    "MATURE_AFTER",
     "Alarm",
     "BinQuality",
     "CohortQuality",
@@ -29,5 +31,6 @@ __all__ = [
     "VersionQuality",
     "Watch",
     "manifests_of",
+    "monday_before",
     "monitor",
 ]

@@ -10,11 +10,11 @@ import numpy as np
 from clv.schema import Mask, Window
 from clv.tracking import AMOUNTS, BY_OUTCOME, COUNTS, KEYS, UNMATCHED
 
-__all__ = ["Sums", "monday_before"]
+__all__ = ["MATURE_AFTER", "Sums", "monday_before"]
 
 _WINDOW = Window()
-# From the first day of a cohort until the last of its horizons has passed.
-_MATURE_AFTER = timedelta(days=7 + _WINDOW.horizon_days - _WINDOW.observation_days)
+#: From the first day of a cohort until the last of its horizons has passed.
+MATURE_AFTER = timedelta(days=7 + _WINDOW.horizon_days - _WINDOW.observation_days)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Sums:
 
     def mature(self, today: date) -> "Sums":
         """Cohorts of which every horizon has passed, so that their outcomes should be known."""
-        last = monday_before(today - _MATURE_AFTER)
+        last = monday_before(today - MATURE_AFTER)
         return self.where(self["cohort"].astype(str) <= last.isoformat())
 
 

@@ -36,6 +36,7 @@ Alias = Literal["champion", "challenger"]
 
 _FORMER = "former_champions"
 _KEPT = 20  # a tag holds 5,000 characters
+_LONGEST = 5_000
 _BUNDLE = "bundle"
 
 
@@ -183,7 +184,7 @@ class Registry:
         """
         with self._store.client() as client:
             experiment = self._experiment(client)
-            run = client.create_run(experiment, run_name=record.name)
+            run = client.create_run(experiment, run_name=record.name, tags=dict(tags))
             run_id = run.info.run_id
             try:
                 log_run(client, run_id, record)
@@ -251,6 +252,33 @@ class Registry:
         with self._store.client() as client:
             client.set_registered_model_alias(self.name, "challenger", number)
             client.set_model_version_tag(self.name, number, "reason", reason)
+
+    def end_interrupted(self, tag: str) -> None:
+        """Have runs that carry a tag and never ended, as after `kill -9`, be ended as killed.
+
+        For callers who know that none of them still runs.
+        """
+        if self._store.is_new:
+            return
+        with self._store.client() as client:
+            experiment = self._experiment(client)
+            query = f"attributes.status = 'RUNNING' and tags.`{tag}` != ''"
+            for run in client.search_runs([experiment], query):
+                client.set_terminated(run.info.run_id, "KILLED")
+
+    def remember(self, name: str, text: str) -> None:
+        """Keep a sentence with the registered model, in place of the last of that name."""
+        with self._store.client() as client:
+            if self._model(client) is not None:
+                client.set_registered_model_tag(self.name, name, text[:_LONGEST])
+
+    def remembered(self, name: str) -> str:
+        """The sentence of that name; empty where there is none."""
+        if self._store.is_new:
+            return ""
+        with self._store.client() as client:
+            model = self._model(client)
+        return str(model.tags.get(name, "")) if model else ""
 
     def champion_before(self) -> str | None:
         """The version that a rollback returns to, or None."""

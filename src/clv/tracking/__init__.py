@@ -8,7 +8,7 @@ Importing this package opens nothing.
 """
 
 from clv.tracking.backup import back_up, database_file, is_there
-from clv.tracking.database import open_database
+from clv.tracking.database import one_at_a_time, open_database
 from clv.tracking.keeping import Erased, erase, export, prune
 from clv.tracking.keys import ApiKey, KeyStore, Scope, split_key
 from clv.tracking.log import InMemoryRequestLog, RequestLog, TrackedRequest
@@ -16,7 +16,14 @@ from clv.tracking.migrate import current, newest, upgrade
 from clv.tracking.outcomes import Outcome, OutcomeStore, Recorded
 from clv.tracking.promises import BY_OUTCOME, KEYS, UNMATCHED
 from clv.tracking.queries import Asked, Bucket, Recent, RequestQueries
-from clv.tracking.reading import OutcomeCounts, Spread, Tracked, read_tracked
+from clv.tracking.reading import (
+    Judged,
+    OutcomeCounts,
+    Spread,
+    Tracked,
+    read_judged,
+    read_tracked,
+)
 from clv.tracking.restoring import restore
 from clv.tracking.tables import AMOUNTS, COUNTS, api_keys, metadata, outcomes, requests
 from clv.tracking.writer import DatabaseRequestLog, open_request_log
@@ -33,6 +40,7 @@ __all__ = [
     "DatabaseRequestLog",
     "Erased",
     "InMemoryRequestLog",
+    "Judged",
     "KeyStore",
     "Outcome",
     "OutcomeCounts",
@@ -54,10 +62,12 @@ __all__ = [
     "is_there",
     "metadata",
     "newest",
+    "one_at_a_time",
     "open_database",
     "open_request_log",
     "outcomes",
     "prune",
+    "read_judged",
     "read_tracked",
     "requests",
     "restore",

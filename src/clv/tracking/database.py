@@ -1,12 +1,14 @@
 """Opening the tracking database: SQLite for one machine, PostgreSQL for more."""
 
+import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -14,7 +16,7 @@ from clv.errors import StoreError
 from clv.sql import with_driver
 from clv.tracking.failures import LOCK_TIMEOUT_S, explain
 
-__all__ = ["alone", "open_database", "parse_url"]
+__all__ = ["alone", "one_at_a_time", "open_database", "parse_url"]
 
 _EXPECTED = (
     "Expected CLV_DATABASE_URL like sqlite:////folder/tracking.sqlite or "
@@ -80,6 +82,44 @@ def alone(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ALONE})"))
         yield connection
+
+
+@contextmanager
+def one_at_a_time(engine: Engine, task: str, waits: Callable[[], None]) -> Iterator[None]:
+    """Do something long beside which nobody else does the same at this database.
+
+    The lock is let go when the process ends, however it does.
+
+    Parameters
+    ----------
+    engine : Engine
+    task : str
+        What is done, in a word.
+    waits : callable
+        Told where somebody else is at it, who is waited for.
+    """
+    if engine.dialect.name == "sqlite":
+        lock = FileLock(f"{engine.url.database}.{task}.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            waits()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+        return
+    number = int.from_bytes(hashlib.sha256(task.encode()).digest()[:7])
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.scalar(text(f"SELECT pg_try_advisory_lock({number})")):
+            waits()
+            connection.execute(text("SET lock_timeout = 0"))
+            connection.execute(text(f"SELECT pg_advisory_lock({number})"))
+        try:
+            yield
+        finally:
+            connection.invalidate()  # a lock of the session: let go with it
 
 
 def parse_url(address: str) -> URL:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -19,12 +20,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from clv.schema import CONTRADICTIONS, Window
+from clv.schema import CONTRADICTIONS, Floats, Instants, Ints, Window
 from clv.tracking.failures import explain
-from clv.tracking.promises import BY_OUTCOME, UNMATCHED, counted, sums_of
+from clv.tracking.promises import BY_OUTCOME, UNMATCHED, counted, is_judged, sums_of
 from clv.tracking.tables import outcome_history, outcomes, promise_sums, requests
 
-__all__ = ["QUANTITIES", "OutcomeCounts", "Spread", "Tracked", "read_tracked"]
+__all__ = [
+    "QUANTITIES",
+    "Judged",
+    "OutcomeCounts",
+    "Spread",
+    "Tracked",
+    "read_judged",
+    "read_tracked",
+]
 
 _this = requests.c
 #: What can be counted, by the names that a manifest's reference has.
@@ -118,6 +127,86 @@ def read_tracked(
             )
     except SQLAlchemyError as error:
         raise explain(error, engine.url) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Promises whose rows are kept and whose outcome is known, oldest first.
+
+    Attributes
+    ----------
+    ids : array of shape (n,), int64
+    activity : array of shape (n, 3)
+        As it was asked, columns in the order of `clv.schema.FEATURES`.
+    outcome : array of shape (n,), currency units
+    rides : array of shape (n,)
+        NaN where unknown.
+    registered_at, asked_at, known_at : array of shape (n,), datetime64
+        UTC. Where the outcome does not say when they registered: so long before they were asked
+        about as is observed.
+    """
+
+    ids: Ints
+    activity: Floats
+    outcome: Floats
+    rides: Floats
+    registered_at: Instants
+    asked_at: Instants
+    known_at: Instants
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_judged(engine: Engine) -> Judged:
+    """Read what can be learnt from.
+
+    Raises
+    ------
+    StoreError
+        Where the database fails.
+    """
+    this, came = requests.c, outcomes.c
+    query = (
+        select(
+            this.passenger_id,
+            this.recency,
+            this.frequency,
+            this.monetary,
+            came.monetary,
+            came.rides,
+            came.registered_at,
+            this.requested_at,
+            came.known_at,
+        )
+        .join(outcomes, came.passenger_id == this.passenger_id)
+        .where(is_judged(), this.id.in_(counted()))
+        .order_by(this.id)
+    )
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(query).all()
+    except SQLAlchemyError as error:
+        raise explain(error, engine.url) from error
+    columns = list(zip(*rows, strict=True)) or [()] * len(query.selected_columns)
+    ids, recency, frequency, monetary, outcome, rides, registered, asked, known = columns
+    asked_at = _instants(asked)
+    registered_at = _instants(registered)
+    observed = np.timedelta64(Window().observation_days, "D")
+    return Judged(
+        np.array(ids, dtype=np.int64),
+        np.array([recency, frequency, monetary], dtype=np.float64).T.reshape(-1, 3),
+        np.array(outcome, dtype=np.float64),
+        np.array([np.nan if one is None else one for one in rides], dtype=np.float64),
+        np.where(np.isnat(registered_at), asked_at - observed, registered_at),
+        asked_at,
+        _instants(known),
+    )
+
+
+def _instants(moments: Sequence[datetime | None]) -> Instants:
+    plain = [None if one is None else one.replace(tzinfo=None) for one in moments]
+    return np.array(plain, dtype="datetime64[us]")
 
 
 def _counts(

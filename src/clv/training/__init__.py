@@ -7,5 +7,15 @@ is chosen by cross-validation on the training rows alone; only then is it scored
 from clv.training.pipeline import TrainingResult, train
 from clv.training.progress import Progress, Silent
 from clv.training.release import Release, release
+from clv.training.retrain import Retraining, retrain
 
-__all__ = ["Progress", "Release", "Silent", "TrainingResult", "release", "train"]
+__all__ = [
+    "Progress",
+    "Release",
+    "Retraining",
+    "Silent",
+    "TrainingResult",
+    "release",
+    "retrain",
+    "train",
+]

@@ -18,7 +18,7 @@ from clv.metrics import (
     squared_errors,
 )
 from clv.models.candidates import Candidate, candidates
-from clv.schema import Floats
+from clv.schema import Floats, Mask
 from clv.training.backtest import COHORTS, Cohort, backtest
 from clv.training.fitted import Fitted, finish
 from clv.training.noise import NoiseFloor, noise_floor
@@ -129,6 +129,7 @@ def train(
     plan: SearchPlan = SearchPlan(),  # noqa: B008 - frozen
     progress: Progress | None = None,
     among: Sequence[Candidate] | None = None,
+    test: Mask | None = None,
 ) -> TrainingResult:
     """Train on a history. The same history and seed give the same result.
 
@@ -146,6 +147,8 @@ def train(
     progress : Progress, optional
     among : sequence of Candidate, optional
         From simplest to most complex; all of `clv.models.candidates` by default.
+    test : array of shape (n,), bool, optional
+        Rows to hold out, as for a split in time; by default a random share, by id.
 
     Raises
     ------
@@ -153,7 +156,10 @@ def train(
         Where the split leaves too little, or no candidate can be fitted.
     """
     progress = progress or Silent()
-    test = held_out(history.ids, seed=seed, share=test_share)
+    if test is None:
+        test = held_out(history.ids, seed=seed, share=test_share)
+    else:
+        test_share = 0.0  # nobody is held out by id: the serving model has seen them all
     seen, unseen = history[~test], history[test]
     varied = len(unseen) > 0 and np.ptp(unseen.outcome) > 0
     if len(seen) < 10 * FOLDS or not seen.increment.any() or not varied:

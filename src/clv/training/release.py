@@ -2,10 +2,13 @@
 
 import platform
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -23,7 +26,7 @@ from clv.training.report import Report, make_report, write_reports
 from clv.training.report.leaderboard import metrics
 from clv.training.split import held_out
 
-__all__ = ["MAX_RELATIVE_ERROR", "Release", "check_parity", "release"]
+__all__ = ["MAX_RELATIVE_ERROR", "Package", "Release", "check_parity", "packed", "release"]
 
 #: Largest difference between bundle and original on any row, as a share of the prediction. Trees
 #: differ by nothing at all; a linear model's sum is rounded in another order.
@@ -85,6 +88,51 @@ def release(
     BundleError
         Where the bundle does not compute what the original does; nothing is registered then.
     """
+    with packed(result, folder, now=now, generated=generated) as package:
+        former = registry.number_of("champion")
+        alias, reason, comparison = _decide(
+            result, package.holdout, registry, former, promote=promote
+        )
+        number = package.register(registry)
+        if alias == "champion":
+            registry.promote(number, reason, expected=former)
+        else:
+            registry.challenge(number, reason)
+        files = package.keep(folder)
+    return Release(number, alias, reason, comparison, files, package.report)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A training as it is registered: its bundle, checked, and what was written about it."""
+
+    result: TrainingResult
+    bundle: Path
+    holdout: Predictor
+    report: Report
+    reports: tuple[Path, ...]
+
+    def register(self, registry: Registry, tags: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Register it as a new version, which no alias names yet; its number."""
+        tags = {**_tags(self.result.champion), **tags}
+        return registry.register(self.bundle, self.reports, _record(self.result), tags)
+
+    def keep(self, folder: Path) -> tuple[Path, ...]:
+        """Leave the reports in a folder, for reading; returns where."""
+        return tuple(file.replace(folder / file.name) for file in self.reports)
+
+
+@contextmanager
+def packed(
+    result: TrainingResult, folder: Path, *, now: datetime, generated: bool
+) -> Iterator[Package]:
+    """Write bundle and reports below `folder`, and see that the bundle computes what it should.
+
+    Raises
+    ------
+    BundleError
+        Where it does not.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".release-") as temporary:
         bundle = Path(temporary) / "bundle"
@@ -98,18 +146,8 @@ def release(
         for role, original in originals.items():
             check_parity(predictors[role], original, result.history.activity)
         report = make_report(result, predictors["holdout"])
-        reports = write_reports(Path(temporary), result, report)
-        former = registry.number_of("champion")
-        alias, reason, comparison = _decide(
-            result, predictors["holdout"], registry, former, promote=promote
-        )
-        number = registry.register(bundle, reports, _record(result), _tags(result.champion))
-        if alias == "champion":
-            registry.promote(number, reason, expected=former)
-        else:
-            registry.challenge(number, reason)
-        kept = tuple(file.replace(folder / file.name) for file in reports)
-    return Release(number, alias, reason, comparison, kept, report)
+        reports = tuple(write_reports(Path(temporary), result, report))
+        yield Package(result, bundle, predictors["holdout"], report, reports)
 
 
 def check_parity(predictor: Predictor, original: Fitted, activity: Activity) -> None:

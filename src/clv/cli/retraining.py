@@ -1,0 +1,106 @@
+"""`clv retrain`."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clv.cli.outcomes import tracking
+from clv.cli.show import JsonOption, Stages, note, print_json, say
+from clv.cli.training import require_training_libraries
+from clv.clock import utc_now
+from clv.errors import BundleError
+from clv.schema import DEFAULT_TABLE, Window
+from clv.settings import load_settings
+
+if TYPE_CHECKING:
+    from clv.data.checks import History
+    from clv.registry import Registry
+
+__all__ = ["retrain"]
+
+
+def retrain(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="History to learn from besides. Default: what the champion learnt from, where it "
+            "is a file that is still there.",
+            show_default=False,
+        ),
+    ] = None,
+    table_name: Annotated[
+        str, typer.Option("--table", help="Table to read, where that history holds tables.")
+    ] = DEFAULT_TABLE,
+    only_tracked: Annotated[
+        bool, typer.Option("--only-tracked", help="Learn from nothing besides.")
+    ] = False,
+    if_alarm: Annotated[
+        bool,
+        typer.Option("--if-alarm", help="Do nothing unless bias or coverage raises an alarm."),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 42,
+    jobs: Annotated[int, typer.Option(min=1, help="Fits at a time.")] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn again, from tracked requests and what came of them, and decide who is champion.
+
+    The newest passengers whose horizon has passed are kept out; on them the new model is compared
+    with the champion. It is promoted where its error is lower by a paired test and no check of its
+    report found an issue; otherwise it predicts in shadow. Where an alarm says that passengers
+    behave otherwise since some week, only what came since is learnt from. Every decision is kept in
+    the registry with its reason: `clv models list`.
+
+    For cron, as often as outcomes come in: where there is nothing new to learn from nothing is
+    done, and whoever was interrupted goes on with the next run.
+
+    Example: `clv retrain --if-alarm`
+    """
+    require_training_libraries()
+    from clv.registry import open_registry
+    from clv.training import train
+    from clv.training.retrain import retrain as learn_again
+
+    settings = load_settings()
+    registry = open_registry(settings)
+    source = None if only_tracked else _source(data, table_name, registry)
+    with tracking() as engine, Stages() as stages:
+        done = learn_again(
+            engine,
+            registry,
+            settings.root,
+            now=utc_now(),
+            source=source,
+            only_if_alarmed=if_alarm,
+            learn=partial(train, seed=seed, jobs=jobs, progress=stages),
+            told=note,
+        )
+    if as_json:
+        print_json(done)
+        return
+    what = f"Version {done.version}: " if done.version else ""
+    say(f"{what}{done.decision}. {done.reason[0].upper()}{done.reason[1:]}.")
+    if done.decision == "in shadow":
+        say(f"Make it champion all the same: clv models promote {done.version}")
+
+
+def _source(data: str | None, table_name: str, registry: "Registry") -> "History | None":
+    """What is learnt from besides: as said, or what the champion learnt from."""
+    from clv.bundle import Manifest
+    from clv.data.checks import read_history
+    from clv.data.sources import open_source
+
+    location = data
+    if location is None:
+        try:
+            known = Manifest.read(registry.bundle(registry.champion())).data
+        except BundleError:
+            return None
+        # Generated passengers are no history of anybody.
+        if known.generated or not Path(known.source).is_file():
+            return None
+        location = known.source
+    note(f"Reading {location}")
+    with open_source(location, table_name) as source:
+        return read_history(source, Window())

@@ -1,0 +1,355 @@
+"""Learning again from what came of the predictions: tracked requests and their outcomes.
+
+The *newest matured cohort* is held out: the champion and the new recipe, fitted without it, are
+compared on passengers who came after everything either has learnt from, as they will have to serve
+those who come next. What is served then is the recipe fitted on all of them. Where an alarm says
+since when passengers behave otherwise, only what came since is learnt from, by this version and by
+those after it.
+
+The policy: the new model becomes champion where its squared error is lower by a paired test (95%
+bootstrap interval below 0) and no check of its report found an issue; otherwise it is left in
+shadow. Why stands with the version in the registry.
+
+Safe to run at any time, twice at once, and again after `kill -9`: a version is registered with what
+it was learnt from before anybody decides about it, so that whoever runs next finds it and goes on
+from there, and whoever finds it decided has nothing to do.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from sqlalchemy import Engine
+
+from clv.bundle import Predictor
+from clv.data.checks import History
+from clv.errors import DataError
+from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
+from clv.monitoring import MATURE_AFTER, Monitoring, manifests_of, monday_before, monitor
+from clv.registry import Registry
+from clv.schema import Activity, Mask, Window
+from clv.tracking import Judged, one_at_a_time, read_judged
+from clv.training.pipeline import TrainingResult, train
+from clv.training.release import packed
+
+__all__ = ["LAST", "MIN_LEARNT", "MIN_TESTED", "Material", "Retraining", "material", "retrain"]
+
+#: Fewer passengers than this are not learnt from, and fewer not compared on: their errors are
+#: heavy-tailed, and a model of a few hundred is worse than one that is a little out of date.
+MIN_LEARNT, MIN_TESTED = 1_000, 500
+# The newest weeks that may be put together to compare on enough.
+_MOST_WEEKS = 4
+#: Under this name the registry remembers the last decision, also where no version came of it.
+LAST = "last_retraining"
+_SEED = 42  # of the bootstrap: the same passengers, the same decision
+_KEY, _SINCE, _END, _ISSUES = "retraining", "learnt_since", "learnt_before", "issues"
+
+_WINDOW = Window()
+
+Decision = Literal["promoted", "in shadow", "nothing to do"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """What was decided.
+
+    Attributes
+    ----------
+    decision : {'promoted', 'in shadow', 'nothing to do'}
+    reason : str
+    version : str or None
+        The version it is about.
+    learnt_from, tested_on : int
+        Passengers.
+    comparison : PairedDifference or None
+        Squared error of the new model less the champion's.
+    """
+
+    decision: Decision
+    reason: str
+    version: str | None = None
+    learnt_from: int = 0
+    tested_on: int = 0
+    comparison: PairedDifference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What there is to learn from, and to compare on.
+
+    Attributes
+    ----------
+    history : History
+    tested : array of shape (n,), bool
+        The newest matured cohort, or the newest few.
+    start, end : date
+        Mondays: of the first week that is compared on, and after the last.
+    since : date or None
+        Only outcomes known from that week on are in it.
+    """
+
+    history: History
+    tested: Mask
+    start: date
+    end: date
+    since: date | None
+
+    @property
+    def key(self) -> str:
+        """The same for the same passengers and outcomes."""
+        parts = self.history.fingerprint(), self.history[self.tested].fingerprint(), self.start
+        return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def retrain(
+    engine: Engine,
+    registry: Registry,
+    folder: Path,
+    *,
+    now: datetime,
+    source: History | None = None,
+    only_if_alarmed: bool = False,
+    learn: Callable[..., TrainingResult] = train,
+    told: Callable[[str], None] = lambda _: None,
+) -> Retraining:
+    """Learn from what came of the predictions, and decide who is champion.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of `clv.tracking.open_database`, upgraded.
+    registry : Registry
+        With a champion.
+    folder : Path
+        Where reports are left for reading.
+    now : datetime
+        Aware.
+    source : History, optional
+        What the champion learnt from, to learn from as well; left out while an alarm says that
+        passengers behave otherwise.
+    only_if_alarmed : bool
+        Do nothing where no alarm of bias or coverage is raised.
+    learn : callable
+        `clv.training.train`, with its options where others are wanted.
+    told : callable, optional
+        Told what is done, in words.
+
+    Raises
+    ------
+    NotTrainedError
+        Where there is no champion.
+    StoreError, RegistryError
+        Where either is away; the next run goes on from there.
+    """
+    waits = partial(told, "Another retraining is under way; waiting for it.")
+    with one_at_a_time(engine, "retraining", waits):
+        registry.end_interrupted(_KEY)
+        champion = registry.champion()
+        seen = monitor(engine, champion, manifests_of(registry), now)
+        alarmed = _changed_since(seen)
+        if only_if_alarmed and alarmed is None:
+            done = Retraining("nothing to do", "no alarm of bias or coverage is raised")
+        else:
+            known = next(one.tags for one in registry.versions() if one.number == champion)
+            since, after = alarmed or _day(known.get(_SINCE)), _day(known.get(_END))
+            try:
+                found = material(read_judged(engine), now.date(), since, after, source)
+                done = _decided(found, registry, folder, now, learn, told)
+            except DataError as error:
+                done = Retraining("nothing to do", str(error))
+        registry.remember(LAST, f"{now:%Y-%m-%d %H:%M} UTC: {done.decision}: {done.reason}")
+        return done
+
+
+def _decided(
+    found: Material,
+    registry: Registry,
+    folder: Path,
+    now: datetime,
+    learn: Callable[..., TrainingResult],
+    told: Callable[[str], None],
+) -> Retraining:
+    """Register what is learnt from this, unless that is done already, and settle about it."""
+    version = next((one for one in registry.versions() if one.tags.get(_KEY) == found.key), None)
+    if version is not None and version.reason:
+        why = f"version {version.number} learnt from the same passengers: {version.reason}"
+        return Retraining("nothing to do", why, version.number)
+    if version is not None:
+        told(f"Nobody decided about version {version.number} yet; going on from there.")
+        return _settle(registry, version.number, found)
+    tested = int(found.tested.sum())
+    told(f"{len(found.history) - tested:,} passengers to learn from, {tested:,} to compare on")
+    result = learn(found.history, test=found.tested)
+    with packed(result, folder, now=now, generated=False) as package:
+        tags = {
+            _KEY: found.key,
+            _END: found.end.isoformat(),
+            _SINCE: found.since.isoformat() if found.since else "",
+            _ISSUES: " ".join(check.code for check in package.report.issues),
+        }
+        number = package.register(registry, tags)
+        package.keep(folder)
+    return _settle(registry, number, found)
+
+
+def material(
+    judged: Judged,
+    today: date,
+    since: date | None = None,
+    after: date | None = None,
+    source: History | None = None,
+) -> Material:
+    """Gather what is learnt from, and mark in it whom models are compared on.
+
+    Parameters
+    ----------
+    judged : Judged
+    today : date
+    since : date or None
+        Where passengers behave otherwise since then: the week in which the first of those outcomes
+        were known. Only such are learnt from.
+    after : date or None
+        Whom the champion has learnt from came before that; models are compared on others.
+    source : History, optional
+        Passengers to learn from besides, unless `since` says that they behaved otherwise.
+
+    Raises
+    ------
+    DataError
+        Where there is too little of either.
+    """
+    weeks = _monday_of(judged.asked_at)
+    last = np.datetime64(monday_before(today - MATURE_AFTER), "D")
+    due = weeks <= last
+    fresh = due if after is None else due & (weeks >= np.datetime64(after, "D"))
+    start = _newest_weeks(weeks[fresh])
+    if start is None:
+        newer = f" after {after}, up to when the champion has learnt," if after else ""
+        raise DataError(
+            f"fewer than {MIN_TESTED:,} passengers of the newest {_MOST_WEEKS} weeks whose horizon "
+            f"has passed{newer} have a known outcome"
+        )
+    tested = due & (weeks >= start)
+    learnt = weeks < start
+    if since is not None:
+        learnt &= _monday_of(judged.known_at) >= np.datetime64(since, "D")
+    used = learnt | tested
+    history, is_tested = _history(judged, used), tested[used]
+    if source is not None and since is None:
+        history, others = _with_others(history, source)
+        is_tested = np.concatenate((np.zeros(others, dtype=bool), is_tested))
+    seen = history[~is_tested]
+    if len(seen) < MIN_LEARNT or not seen.increment.any():
+        of_late = f" since the week of {since}, when something changed" if since else ""
+        raise DataError(
+            f"{len(seen):,} passengers to learn from{of_late}; at least {MIN_LEARNT:,} are needed. "
+            "Run it again when more outcomes are known"
+        )
+    first: date = start.astype("datetime64[D]").item()
+    end: date = last.item() + timedelta(days=7)
+    return Material(history, is_tested, first, end, since)
+
+
+def _newest_weeks(weeks: np.ndarray) -> np.datetime64 | None:
+    """The week from which on there are enough passengers, no farther back than allowed."""
+    counted = 0
+    found, counts = np.unique(weeks, return_counts=True)
+    for week, passengers in list(zip(found[::-1], counts[::-1], strict=True))[:_MOST_WEEKS]:
+        counted += int(passengers)
+        if counted >= MIN_TESTED:
+            return np.datetime64(week)
+    return None
+
+
+def _changed_since(seen: Monitoring) -> date | None:
+    """Since when outcomes are not as promised, where an alarm says so."""
+    starts = [one.since for one in seen.alarms if one.kind in ("bias", "coverage") and one.since]
+    return min(starts, default=None)
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _settle(registry: Registry, number: str, found: Material) -> Retraining:
+    """Compare a registered version with the champion, and decide."""
+    champion = registry.champion()
+    tags = {version.number: version.tags for version in registry.versions()}
+    tested = found.history[found.tested]
+    learnt_from = len(found.history) - len(tested)
+    if found.start.isoformat() < tags.get(champion, {}).get(_END, ""):
+        # It became champion since: on whom it has learnt from it would be flattered.
+        reason = f"version {champion} has learnt from those to compare on"
+        registry.challenge(number, f"not compared: {reason}")
+        return Retraining("in shadow", reason, number, learnt_from, len(tested))
+    new = Predictor.load(registry.bundle(number), version=number, role="holdout")
+    old = Predictor.load(registry.bundle(champion), version=champion)
+    comparison = paired_bootstrap(
+        squared_errors(tested.outcome, new.predict(tested.activity).monetary),
+        squared_errors(tested.outcome, old.predict(tested.activity).monetary),
+        seed=_SEED,
+    )
+    said = (
+        f"MSE {comparison.mean:+,.1f} against version {champion} on {comparison.rows:,} passengers "
+        f"who were asked about from {found.start} on and whom neither has learnt from (95% "
+        f"interval {comparison.low:+,.1f} to {comparison.high:+,.1f})"
+    )
+    issues = tags[number].get(_ISSUES, "")
+    if comparison.high < 0 and not issues:
+        reason = f"retrained and better: {said}"
+        registry.promote(number, reason, expected=champion)
+        decision: Decision = "promoted"
+    else:
+        why = f"checks found issues ({issues})" if issues else "not shown to be better"
+        reason = f"retrained; {why}: {said}"
+        registry.challenge(number, reason)
+        decision = "in shadow"
+    return Retraining(decision, reason, number, learnt_from, len(tested), comparison)
+
+
+def _history(judged: Judged, rows: Mask) -> History:
+    activity = Activity(*judged.activity[rows].T.copy())
+    outcome, rides = judged.outcome[rows], judged.rides[rows]
+    by_money = np.round(outcome - activity.monetary, 6) > 0
+    with np.errstate(invalid="ignore"):
+        returned = np.where(np.isnan(rides), by_money, rides > activity.frequency)
+    return History(
+        ids=judged.ids[rows].astype(str).astype(object),
+        activity=activity,
+        outcome=outcome,
+        window=_WINDOW,
+        source="outcomes of tracked requests",
+        rows_read=int(rows.sum()),
+        returned=returned,
+        registered_at=judged.registered_at[rows],
+    )
+
+
+def _with_others(history: History, source: History) -> tuple[History, int]:
+    """Passengers of a source who were never judged, and how many; then those who were."""
+    others = source[~np.isin(source.ids.astype(str), history.ids.astype(str))]
+    undated = np.full(len(others), np.datetime64("NaT", "us"))
+    dates = undated if others.registered_at is None else others.registered_at
+    both = replace(
+        history,
+        ids=np.concatenate((others.ids, history.ids)),
+        activity=Activity.of(*np.vstack((others.activity.matrix(), history.activity.matrix())).T),
+        outcome=np.concatenate((others.outcome, history.outcome)),
+        returned=np.concatenate((others.returned, history.returned)),
+        registered_at=np.concatenate((dates, np.asarray(history.registered_at))),
+        rows_read=history.rows_read + source.rows_read,
+        source=f"{source.source} and {history.source}",
+    )
+    return both, len(others)
+
+
+def _monday_of(moments: np.ndarray) -> np.ndarray:
+    """Monday of the week of each moment."""
+    # The week of 1970 began on a Thursday.
+    days = moments.astype("datetime64[D]")
+    return days - (days.astype(np.int64) + 3) % 7
