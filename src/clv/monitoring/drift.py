@@ -10,7 +10,15 @@ from clv.bundle import Histogram
 from clv.metrics import noise_of_stability, stability_index, wasserstein
 from clv.tracking import Spread
 
-__all__ = ["DRIFTED", "MIN_CUSTOMERS", "WATCHED", "WINDOW_DAYS", "Drift", "drift_of"]
+__all__ = [
+    "DRIFTED",
+    "MIN_CUSTOMERS",
+    "WATCHED",
+    "WINDOW_DAYS",
+    "Drift",
+    "drift_of",
+    "edges_as_tracked",
+]
 
 #: Days that are compared with training: four whole weeks, so that no weekday counts twice.
 WINDOW_DAYS = 28
@@ -18,6 +26,9 @@ WINDOW_DAYS = 28
 MIN_CUSTOMERS = 500
 #: By custom of credit scoring; the noise of so many passengers lies far below either.
 WATCHED, DRIFTED = 0.1, 0.25
+
+# As `Predictions.in_cents` rounds.
+_DIGITS = {"predicted": 2, "p_return": 4}
 
 Status = Literal["steady", "watch", "drifted", "too few"]
 
@@ -48,6 +59,18 @@ class Drift:
     edges: tuple[float, ...]
     reference: tuple[float, ...]
     shares: tuple[float, ...]
+
+
+def edges_as_tracked(reference: Mapping[str, Histogram]) -> dict[str, tuple[float, ...]]:
+    """The bins of training for what is tracked, which is rounded as it was answered.
+
+    Thousands of passengers share one probability. Where that is an edge, rounding would put them
+    all on the other side of it.
+    """
+    return {
+        name: tuple(round(edge, _DIGITS[name]) if name in _DIGITS else edge for edge in one.edges)
+        for name, one in reference.items()
+    }
 
 
 def drift_of(

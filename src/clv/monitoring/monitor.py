@@ -10,7 +10,7 @@ from clv.bundle import Calibration, Manifest
 from clv.errors import ClvError
 from clv.metrics import DecileRow
 from clv.monitoring.alarm import Alarm, Watch, watch_bias, watch_coverage
-from clv.monitoring.drift import WINDOW_DAYS, Drift, drift_of
+from clv.monitoring.drift import WINDOW_DAYS, Drift, drift_of, edges_as_tracked
 from clv.monitoring.early import Early, early_of
 from clv.monitoring.quality import (
     BinQuality,
@@ -126,7 +126,7 @@ def monitor(
         Where the database fails.
     """
     manifest = manifest_of(champion) if champion else None
-    edges = {name: one.edges for name, one in manifest.reference.items()} if manifest else {}
+    edges = edges_as_tracked(manifest.reference) if manifest else {}
     since = now - timedelta(days=WINDOW_DAYS)
     tracked = read_tracked(engine, champion if manifest else None, since, edges)
     sums = Sums.of(tracked.sums)

@@ -15,41 +15,33 @@ it was learnt from before anybody decides about it, so that whoever runs next fi
 from there, and whoever finds it decided has nothing to do.
 """
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from sqlalchemy import Engine
 
 from clv.bundle import Predictor
 from clv.data.checks import History
 from clv.errors import DataError
 from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
-from clv.monitoring import MATURE_AFTER, Monitoring, manifests_of, monday_before, monitor
+from clv.monitoring import Monitoring, manifests_of, monitor
 from clv.registry import Registry
-from clv.schema import Activity, Mask, Window
-from clv.tracking import Judged, one_at_a_time, read_judged
+from clv.tracking import one_at_a_time, read_judged
+from clv.training.material import Material, material
 from clv.training.pipeline import TrainingResult, train
 from clv.training.release import packed
 
-__all__ = ["LAST", "MIN_LEARNT", "MIN_TESTED", "Material", "Retraining", "material", "retrain"]
+__all__ = ["LAST", "Retraining", "retrain"]
 
-#: Fewer passengers than this are not learnt from, and fewer not compared on: their errors are
-#: heavy-tailed, and a model of a few hundred is worse than one that is a little out of date.
-MIN_LEARNT, MIN_TESTED = 1_000, 500
-# The newest weeks that may be put together to compare on enough.
-_MOST_WEEKS = 4
 #: Under this name the registry remembers the last decision, also where no version came of it.
 LAST = "last_retraining"
 _SEED = 42  # of the bootstrap: the same passengers, the same decision
 _KEY, _SINCE, _END, _ISSUES = "retraining", "learnt_since", "learnt_before", "issues"
 
-_WINDOW = Window()
 
 Decision = Literal["promoted", "in shadow", "nothing to do"]
 
@@ -76,34 +68,6 @@ class Retraining:
     learnt_from: int = 0
     tested_on: int = 0
     comparison: PairedDifference | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What there is to learn from, and to compare on.
-
-    Attributes
-    ----------
-    history : History
-    tested : array of shape (n,), bool
-        The newest matured cohort, or the newest few.
-    start, end : date
-        Mondays: of the first week that is compared on, and after the last.
-    since : date or None
-        Only outcomes known from that week on are in it.
-    """
-
-    history: History
-    tested: Mask
-    start: date
-    end: date
-    since: date | None
-
-    @property
-    def key(self) -> str:
-        """The same for the same passengers and outcomes."""
-        parts = self.history.fingerprint(), self.history[self.tested].fingerprint(), self.start
-        return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
 def retrain(
@@ -197,79 +161,13 @@ def _decided(
     return _settle(registry, number, found)
 
 
-def material(
-    judged: Judged,
-    today: date,
-    since: date | None = None,
-    after: date | None = None,
-    source: History | None = None,
-) -> Material:
-    """Gather what is learnt from, and mark in it whom models are compared on.
-
-    Parameters
-    ----------
-    judged : Judged
-    today : date
-    since : date or None
-        Where passengers behave otherwise since then: the week in which the first of those outcomes
-        were known. Only such are learnt from.
-    after : date or None
-        Whom the champion has learnt from came before that; models are compared on others.
-    source : History, optional
-        Passengers to learn from besides, unless `since` says that they behaved otherwise.
-
-    Raises
-    ------
-    DataError
-        Where there is too little of either.
-    """
-    weeks = _monday_of(judged.asked_at)
-    last = np.datetime64(monday_before(today - MATURE_AFTER), "D")
-    due = weeks <= last
-    fresh = due if after is None else due & (weeks >= np.datetime64(after, "D"))
-    start = _newest_weeks(weeks[fresh])
-    if start is None:
-        newer = f" after {after}, up to when the champion has learnt," if after else ""
-        raise DataError(
-            f"fewer than {MIN_TESTED:,} passengers of the newest {_MOST_WEEKS} weeks whose horizon "
-            f"has passed{newer} have a known outcome"
-        )
-    tested = due & (weeks >= start)
-    learnt = weeks < start
-    if since is not None:
-        learnt &= _monday_of(judged.known_at) >= np.datetime64(since, "D")
-    used = learnt | tested
-    history, is_tested = _history(judged, used), tested[used]
-    if source is not None and since is None:
-        history, others = _with_others(history, source)
-        is_tested = np.concatenate((np.zeros(others, dtype=bool), is_tested))
-    seen = history[~is_tested]
-    if len(seen) < MIN_LEARNT or not seen.increment.any():
-        of_late = f" since the week of {since}, when something changed" if since else ""
-        raise DataError(
-            f"{len(seen):,} passengers to learn from{of_late}; at least {MIN_LEARNT:,} are needed. "
-            "Run it again when more outcomes are known"
-        )
-    first: date = start.astype("datetime64[D]").item()
-    end: date = last.item() + timedelta(days=7)
-    return Material(history, is_tested, first, end, since)
-
-
-def _newest_weeks(weeks: np.ndarray) -> np.datetime64 | None:
-    """The week from which on there are enough passengers, no farther back than allowed."""
-    counted = 0
-    found, counts = np.unique(weeks, return_counts=True)
-    for week, passengers in list(zip(found[::-1], counts[::-1], strict=True))[:_MOST_WEEKS]:
-        counted += int(passengers)
-        if counted >= MIN_TESTED:
-            return np.datetime64(week)
-    return None
-
-
 def _changed_since(seen: Monitoring) -> date | None:
-    """Since when outcomes are not as promised, where an alarm says so."""
-    starts = [one.since for one in seen.alarms if one.kind in ("bias", "coverage") and one.since]
-    return min(starts, default=None)
+    """Since which week of outcomes passengers behave otherwise, where an alarm says so.
+
+    Of both alarms the one of bias: money that is off is seen long before intervals are.
+    """
+    starts = {alarm.kind: alarm.since for alarm in seen.alarms}
+    return starts.get("bias") or starts.get("coverage")
 
 
 def _day(text: str | None) -> date | None:
@@ -310,46 +208,3 @@ def _settle(registry: Registry, number: str, found: Material) -> Retraining:
         registry.challenge(number, reason)
         decision = "in shadow"
     return Retraining(decision, reason, number, learnt_from, len(tested), comparison)
-
-
-def _history(judged: Judged, rows: Mask) -> History:
-    activity = Activity(*judged.activity[rows].T.copy())
-    outcome, rides = judged.outcome[rows], judged.rides[rows]
-    by_money = np.round(outcome - activity.monetary, 6) > 0
-    with np.errstate(invalid="ignore"):
-        returned = np.where(np.isnan(rides), by_money, rides > activity.frequency)
-    return History(
-        ids=judged.ids[rows].astype(str).astype(object),
-        activity=activity,
-        outcome=outcome,
-        window=_WINDOW,
-        source="outcomes of tracked requests",
-        rows_read=int(rows.sum()),
-        returned=returned,
-        registered_at=judged.registered_at[rows],
-    )
-
-
-def _with_others(history: History, source: History) -> tuple[History, int]:
-    """Passengers of a source who were never judged, and how many; then those who were."""
-    others = source[~np.isin(source.ids.astype(str), history.ids.astype(str))]
-    undated = np.full(len(others), np.datetime64("NaT", "us"))
-    dates = undated if others.registered_at is None else others.registered_at
-    both = replace(
-        history,
-        ids=np.concatenate((others.ids, history.ids)),
-        activity=Activity.of(*np.vstack((others.activity.matrix(), history.activity.matrix())).T),
-        outcome=np.concatenate((others.outcome, history.outcome)),
-        returned=np.concatenate((others.returned, history.returned)),
-        registered_at=np.concatenate((dates, np.asarray(history.registered_at))),
-        rows_read=history.rows_read + source.rows_read,
-        source=f"{source.source} and {history.source}",
-    )
-    return both, len(others)
-
-
-def _monday_of(moments: np.ndarray) -> np.ndarray:
-    """Monday of the week of each moment."""
-    # The week of 1970 began on a Thursday.
-    days = moments.astype("datetime64[D]")
-    return days - (days.astype(np.int64) + 3) % 7
