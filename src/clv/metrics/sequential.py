@@ -37,6 +37,8 @@ __all__ = ["WEEKS_A_YEAR", "evidence", "likeliest_start"]
 WEEKS_A_YEAR = 52
 # exp() of more overflows, and is proof enough.
 _MOST = 600.0
+# Beyond this the asymptotic series of Mills' ratio is right to seven digits.
+_FAR = -15.0
 
 
 def evidence(off: Floats, variance: Floats) -> Floats:
@@ -67,6 +69,12 @@ def _since_each(off: Floats, variance: Floats) -> Floats:
     since_variance = np.cumsum(variance[::-1])[::-1]
     spread = 1 + since_variance / variance
     z = since_off / np.sqrt(variance * spread)
-    below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in z])
-    logs = math.log(2) - np.log(spread) / 2 + z**2 / 2 + np.log(np.maximum(below, 1e-300))
+    logs = math.log(2) - np.log(spread) / 2 + np.array([_log_weight(value) for value in z])
     return np.asarray(np.exp(np.minimum(logs, _MOST)) / WEEKS_A_YEAR)
+
+
+def _log_weight(z: float) -> float:
+    r"""Logarithm of :math:`e^{z^2 / 2} \Phi(z)`."""
+    if z < _FAR:  # there the one factor overflows and the other is 0; their product is neither
+        return math.log1p(-1 / z**2 + 3 / z**4) - math.log(-z) - math.log(2 * math.pi) / 2
+    return z**2 / 2 + math.log(0.5 * math.erfc(-z / math.sqrt(2)))
