@@ -29,6 +29,7 @@ GIVEN = {
     "CLV_ACCESS_LOG": ("access_log", "true", True),
     "CLV_LOG_LEVEL": ("log_level", "DEBUG", "DEBUG"),
     "CLV_CURRENCY": ("currency", "EUR", "EUR"),
+    "CLV_KEEP_DAYS": ("keep_days", "400", 400),
 }
 
 
@@ -105,6 +106,7 @@ def test_reading_the_settings_creates_nothing(monkeypatch, tmp_path):
         ("CLV_PORT", "http", "input should be a valid integer"),
         ("CLV_PORT", "65536", "input should be less than or equal to 65535"),
         ("CLV_PORT", "-1", "input should be greater than or equal to 0"),
+        ("CLV_KEEP_DAYS", "29", "input should be greater than or equal to 30"),
         ("CLV_WORKERS", "0", "input should be greater than or equal to 1"),
         ("CLV_WORKERS", "65", "input should be less than or equal to 64"),
         ("CLV_POLL_INTERVAL_S", "0", "input should be greater than 0"),

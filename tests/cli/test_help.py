@@ -4,7 +4,9 @@ import pytest
 
 from clv.cli import app
 from clv.cli.export import app as export
+from clv.cli.keeping import app as keeping
 from clv.cli.models import app as models
+from clv.cli.outcomes import app as outcomes
 
 COMMANDS = [
     "train",
@@ -17,18 +19,27 @@ COMMANDS = [
     "validate",
     "report",
     "sample-data",
+    "retrain",
+    "monitor",
+    "prune",
     "backup",
     "restore",
     "models list",
     "models promote",
     "models rollback",
+    "outcomes import",
+    "passenger export",
+    "passenger erase",
 ]
+GROUPS = {"export": export, "models": models, "outcomes": outcomes, "passenger": keeping}
 
 
 def test_these_are_all_commands():
     named = {command.name or command.callback.__name__ for command in app.registered_commands}
-    named |= {f"export {one.name or one.callback.__name__}" for one in export.registered_commands}
-    named |= {f"models {one.name or one.callback.__name__}" for one in models.registered_commands}
+    for group, commands in GROUPS.items():
+        named |= {
+            f"{group} {one.name or one.callback.__name__}" for one in commands.registered_commands
+        }
     assert named == set(COMMANDS)
 
 
@@ -101,6 +112,12 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(arguments, says, clv, ho
         "models list",
         "models promote 1",
         "models rollback",
+        "outcomes import in.csv",
+        "passenger export 1",
+        "passenger erase 1 --yes",
+        "retrain",
+        "monitor",
+        "prune --days 60",
     ],
 )
 @pytest.mark.parametrize(
@@ -139,6 +156,9 @@ def test_who_interrupts_gets_130_and_no_traceback(clv, monkeypatch):
         "models list",
         "fly",
         "models rollback",
+        "outcomes import",
+        "passenger export",
+        "passenger erase",
         "sample-data --passengers 5",
     ],
 )

@@ -93,9 +93,9 @@ def test_before_any_outcome_there_is_no_evidence() -> None:
 
 # ---------------------------------------------------------------- the test itself
 
-sums = st.lists(
-    st.tuples(st.floats(-900, 8), st.floats(0.5, 100)), min_size=1, max_size=12
-).map(lambda rows: tuple(np.array(column) for column in zip(*rows, strict=True)))
+sums = st.lists(st.tuples(st.floats(-900, 8), st.floats(0.5, 100)), min_size=1, max_size=12).map(
+    lambda rows: tuple(np.array(column) for column in zip(*rows, strict=True))
+)
 
 
 @given(sums)

@@ -48,12 +48,15 @@ NEEDED = {
     ("POST", "/campaign/chosen"): "predict",
     ("GET", "/"): "predict",
     ("GET", "/campaign"): "predict",
+    ("POST", "/api/outcomes"): "outcomes",
+    ("GET", "/api/monitoring"): "read",
+    ("GET", "/reality"): "read",
     ("GET", "/model"): "read",
     ("GET", "/model/report"): "read",
     ("GET", "/activity"): "read",
 }
 #: Their visitors are sent to sign in, where others get a 401.
-PAGES = {"/", "/campaign", "/model", "/model/report", "/activity"}
+PAGES = {"/", "/campaign", "/model", "/model/report", "/reality", "/activity"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 #: No routes, however much like an open one they look.
 UNKNOWN = (
@@ -80,6 +83,9 @@ class Guarded:
         if path.startswith("/api/predict"):
             body = PASSENGER if path == "/api/predict" else {"passengers": [PASSENGER]}
             return client.request(method, path, headers=headers, json=body)
+        if path.startswith("/api/outcomes"):
+            outcomes = [{"id": PASSENGER["id"], "monetary_30": 50}]
+            return client.request(method, path, headers=headers, json={"outcomes": outcomes})
         if path.startswith("/api/explain"):
             asked = {name: PASSENGER[name] for name in ("recency_7", "frequency_7", "monetary_7")}
             return client.request(method, path, headers=headers, params=asked)
@@ -135,7 +141,7 @@ def guarded(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     file = tmp_path_factory.mktemp("access") / "tracking.sqlite"
     keys = {
         scope: create(file, f"key to {scope}", "--scope", scope)
-        for scope in ("predict", "read", "admin")
+        for scope in ("predict", "read", "outcomes", "admin")
     }
     keys["revoked"] = create(file, "former admin", "--scope", "admin")
     revoke(file, keys["revoked"])

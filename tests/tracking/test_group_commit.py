@@ -111,7 +111,7 @@ def test_a_row_reads_back_as_it_was_answered(use: Callable[..., None], a_row: Ro
 
     async def scenario(log: DatabaseRequestLog, engine: Engine) -> None:
         await log.append(rows)
-        columns = [column for column in requests.c if column.name != "id"]
+        columns = [requests.c[name] for name in TrackedRequest._fields]
         with engine.connect() as connection:
             stored = connection.execute(select(*columns).order_by(requests.c.id)).all()
         assert [TrackedRequest(**values._mapping) for values in stored] == rows

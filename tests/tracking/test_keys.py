@@ -76,7 +76,8 @@ def test_admin_allows_everything_and_the_others_themselves() -> None:
     assert allowed == {
         Scope.PREDICT: [Scope.PREDICT],
         Scope.READ: [Scope.READ],
-        Scope.ADMIN: [Scope.PREDICT, Scope.READ, Scope.ADMIN],
+        Scope.OUTCOMES: [Scope.OUTCOMES],
+        Scope.ADMIN: [Scope.PREDICT, Scope.READ, Scope.OUTCOMES, Scope.ADMIN],
     }
 
 
@@ -141,7 +142,10 @@ def test_keys_are_listed_oldest_first_whatever_the_zone(store: KeyStore) -> None
         ({"name": "\x1b[31mred"}, r"is '\\x1b\[31mred'"),
         ({"name": "null\x00"}, r"is 'null\\x00'"),
         ({"name": "half\ud800"}, r"is 'half\\ud800'"),
-        ({"scopes": []}, "scopes of a key are none; expected at least one of predict, read, admin"),
+        (
+            {"scopes": []},
+            "scopes of a key are none; expected at least one of predict, read, outcomes, admin",
+        ),
         ({"scopes": ["read", "red"]}, "scopes of a key are 'read', 'red'; expected"),
         ({"scopes": ["predict read"]}, "scopes of a key are 'predict read'; expected"),
         ({"requests_per_s": 0}, "limit of a key is 0 requests per second; expected a number above"),

@@ -24,7 +24,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 def in_force(engine: Engine) -> dict[int, float]:
     with engine.connect() as connection:
         rows = connection.execute(select(outcomes.c.passenger_id, outcomes.c.monetary))
-        return {passenger: monetary for passenger, monetary in rows}
+        return dict(row.tuple() for row in rows)
 
 
 def history(engine: Engine) -> list[tuple[int, float]]:
@@ -156,7 +156,7 @@ def test_rides_tell_who_returned_where_money_does_not(engine: Engine) -> None:
 
 def test_a_refusal_in_the_middle_keeps_none(engine: Engine) -> None:
     too_large = Outcome(2, 1.0, rides=2**70)
-    with pytest.raises(Exception, match="(?i)int|out of range|refused"):
+    with pytest.raises(Exception, match=r"(?i)int|out of range|refused"):
         send(engine, DUE, Outcome(1, 31.5), too_large)
     assert in_force(engine) == {}
 

@@ -43,7 +43,7 @@ def prune(
     if days is None:
         raise UsageError("How long are requests to be kept? Say it: --days 400, or CLV_KEEP_DAYS.")
     before = utc_now() - timedelta(days=days)
-    with tracking() as engine, rows_done("requests", None) as done:
+    with tracking(settings) as engine, rows_done("requests", None) as done:
         gone = let_go(engine, before, done)
     if as_json:
         print_json({"before": before, **asdict(gone)})
@@ -62,7 +62,7 @@ def export(passenger_id: PassengerId) -> None:
     """
     from clv.tracking import export as everything_of
 
-    with tracking() as engine:
+    with tracking(load_settings()) as engine:
         print_json({"id": passenger_id, **everything_of(engine, passenger_id)})
 
 
@@ -81,9 +81,10 @@ def erase(
     """
     from clv.tracking import erase as forget
 
+    settings = load_settings()
     if not yes:
         ask(f"Delete all that is kept of passenger {passenger_id}?")
-    with tracking() as engine:
+    with tracking(settings) as engine:
         gone = forget(engine, passenger_id)
     if as_json:
         print_json({"id": passenger_id, **asdict(gone)})

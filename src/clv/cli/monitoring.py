@@ -30,8 +30,9 @@ def monitor(as_json: JsonOption = False) -> None:
     from clv.monitoring import monitor as look
     from clv.registry import open_registry
 
-    registry = open_registry(load_settings())
-    with tracking() as engine:
+    settings = load_settings()
+    registry = open_registry(settings)
+    with tracking(settings) as engine:
         found = look(engine, registry.number_of("champion"), manifests_of(registry), utc_now())
     if as_json:
         print_json(found)

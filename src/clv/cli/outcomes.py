@@ -13,7 +13,7 @@ from clv.cli.show import JsonOption, note, print_json, rows_done, say, show_find
 from clv.clock import utc_now
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE, Window
-from clv.settings import load_settings
+from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -30,11 +30,11 @@ _AT_ONCE = 10_000
 
 
 @contextmanager
-def tracking() -> Iterator["Engine"]:
+def tracking(settings: Settings) -> Iterator["Engine"]:
     """The tracking database, its tables brought up to date."""
     from clv.tracking import open_database, upgrade
 
-    engine = open_database(load_settings().tracking_url)
+    engine = open_database(settings.tracking_url)
     try:
         upgrade(engine)
         yield engine
@@ -72,9 +72,9 @@ def import_outcomes(
     from clv.data.sources import open_source
     from clv.tracking import OutcomeStore, Recorded
 
-    now, tally = utc_now(), Tally()
+    settings, now, tally = load_settings(), utc_now(), Tally()
     recorded, rows = Recorded(), 0
-    with tracking() as engine, open_source(source, table_name) as opened:
+    with open_source(source, table_name) as opened, tracking(settings) as engine:
         store = OutcomeStore(engine)
         with rows_done("outcomes", opened.count()) as done:
             for batch in read_outcomes(opened, Window(), now, tally):

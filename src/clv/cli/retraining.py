@@ -65,7 +65,7 @@ def retrain(
     settings = load_settings()
     registry = open_registry(settings)
     source = None if only_tracked else _source(data, table_name, registry)
-    with tracking() as engine, Stages() as stages:
+    with tracking(settings) as engine, Stages() as stages:
         done = learn_again(
             engine,
             registry,

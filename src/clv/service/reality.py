@@ -64,6 +64,8 @@ class Reality:
         self._look: asyncio.Task[Monitoring] | None = None
         self._seen: Monitoring | None = None
         self._seen_at = self._took_s = 0.0
+        # How often something changed here, and how often when what was seen was looked at.
+        self._changes = self._seen_changes = 0
 
     async def record(self, sent: Sequence[Outcome]) -> Recorded:
         """Keep outcomes, all or none; returns once they are committed.
@@ -74,8 +76,12 @@ class Reality:
             Where the database fails.
         """
         found = await self._writer.run(self._store.record, sent, utc_now())
-        self._seen_at = 0.0  # who sends outcomes and then looks must see them
+        self.changed()
         return found
+
+    def changed(self) -> None:
+        """What was seen is not so any more: who sends outcomes and then looks must see them."""
+        self._changes += 1
 
     async def now(self) -> Monitoring:
         """What there is to see; not older than a moment, unless looking takes long.
@@ -85,13 +91,17 @@ class Reality:
         StoreError
             Where the database fails.
         """
-        if self._seen is not None and self._age_s() < _REST * self._took_s:
+        changes = self._changes
+        if self._is_fresh(_REST * self._took_s) and self._seen is not None:
             return self._seen
-        return await asyncio.shield(self._looking())
+        found = await asyncio.shield(self._looking())
+        if self._seen_changes < changes:  # that look had begun before
+            found = await asyncio.shield(self._looking())
+        return found
 
     def refresh(self) -> None:
         """Look again in a while of nobody's time, where what was seen is old."""
-        if self._seen is None or self._age_s() > max(_REST * self._took_s, _METRICS_REST_S):
+        if not self._is_fresh(max(_REST * self._took_s, _METRICS_REST_S)):
             self._looking()
 
     def close(self) -> None:
@@ -101,8 +111,9 @@ class Reality:
         self._looker.stop(wait_s=0.0)
         self._writer.stop(wait_s=_RECORD_LIMIT_S)
 
-    def _age_s(self) -> float:
-        return asyncio.get_running_loop().time() - self._seen_at
+    def _is_fresh(self, most_s: float) -> bool:
+        age_s = asyncio.get_running_loop().time() - self._seen_at
+        return self._seen is not None and self._seen_changes == self._changes and age_s < most_s
 
     def _looking(self) -> asyncio.Task[Monitoring]:
         """One look at a time, however many ask."""
@@ -113,7 +124,7 @@ class Reality:
 
     async def _take_a_look(self) -> Monitoring:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, changes = loop.time(), self._changes
         champion, manifest_of = None, self._former
         try:
             serving = self._models.current().champion
@@ -124,6 +135,7 @@ class Reality:
             manifest_of = partial(_manifest, champion, serving.manifest, self._former)
         found = await self._looker.run(monitor, self._engine, champion, manifest_of, utc_now())
         self._seen, self._seen_at, self._took_s = found, began, loop.time() - began
+        self._seen_changes = changes
         self._told(found)
         return found
 

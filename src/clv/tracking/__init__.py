@@ -25,7 +25,7 @@ from clv.tracking.reading import (
     read_tracked,
 )
 from clv.tracking.restoring import restore
-from clv.tracking.tables import AMOUNTS, COUNTS, api_keys, metadata, outcomes, requests
+from clv.tracking.tables import AMOUNTS, COUNTS, api_keys, metadata, requests
 from clv.tracking.writer import DatabaseRequestLog, open_request_log
 
 __all__ = [
@@ -65,7 +65,6 @@ __all__ = [
     "one_at_a_time",
     "open_database",
     "open_request_log",
-    "outcomes",
     "prune",
     "read_judged",
     "read_tracked",

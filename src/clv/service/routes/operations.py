@@ -53,4 +53,6 @@ async def count_requests(passenger_id: PassengerId, worker: ThisWorker) -> Reque
 @router.post("/reset", summary="Delete the tracked requests")
 async def reset(worker: ThisWorker) -> ResetOut:
     """Delete every tracked request, with outcomes and what was added up; for tests."""
-    return ResetOut(message=f"Deleted {await worker.request_log.clear()} tracked requests.")
+    deleted = await worker.request_log.clear()
+    worker.reality.changed()
+    return ResetOut(message=f"Deleted {deleted} tracked requests.")

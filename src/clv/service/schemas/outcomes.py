@@ -34,7 +34,7 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("moment", "expected a year from 1970") from None
+        raise PydanticCustomError("moment", "expected a moment from 1970 up to now") from None
     if not _EARLIEST <= moment <= utc_now():
         raise PydanticCustomError("moment", "expected a moment from 1970 up to now")
     return moment

@@ -1,0 +1,49 @@
+"""`python -m support.retraining HOME URL NOW WHERE`: retrain, and end as `kill -9` would there."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from clv.registry import Registry, open_registry
+from clv.settings import Settings
+from clv.tracking import open_database
+from clv.training import retrain, train
+from support import quick_candidates
+
+__all__ = ["NOWHERE", "PLACES", "start"]
+
+NOWHERE = "nowhere"
+PLACES = ("before the version", "before the decision")
+
+
+def start(home: Path, url: str, now: datetime, where: str = NOWHERE) -> "subprocess.Popen[bytes]":
+    """In a process of its own."""
+    command = [sys.executable, "-m", "support.retraining", str(home), url, now.isoformat(), where]
+    return subprocess.Popen(command, cwd=Path(__file__).parent.parent)
+
+
+def _end(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    home, url, now, where = sys.argv[1:]
+    if where == PLACES[0]:
+        MlflowClient.create_model_version = _end
+    elif where == PLACES[1]:
+        Registry.promote = Registry.challenge = _end
+    registry = open_registry(Settings(home=Path(home)))
+    learn = partial(train, among=quick_candidates())
+    engine = open_database(url)
+    retrain(engine, registry, Path(home), now=datetime.fromisoformat(now), learn=learn)
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main()
