@@ -7,27 +7,30 @@ begin to behave otherwise: fewer return, fares are higher.
 """
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-from benchmarks.http import serving
+import pyarrow as pa
 
+from benchmarks.http import serving
+from clv.data.checks import read_history
+from clv.data.sample import write_sample
 from clv.data.simulate import SampleModel, simulate
+from clv.data.sources import open_source
 from clv.registry import open_registry
+from clv.schema import Window
 from clv.settings import Settings
 from clv.tracking import open_database, upgrade
-from clv.training import Retraining, retrain, train
+from clv.training import Retraining, release, retrain, train
 
-__all__ = ["CHANGED", "Plan", "Week", "Year", "cohorts", "play"]
+__all__ = ["CHANGED", "Plan", "Week", "Year", "cohorts", "play", "running", "trained"]
 
 #: Half of those who might return do not, and a ride costs a fifth more.
 CHANGED = SampleModel(dropout_a=3.0, mean_fare=24.5)
@@ -125,15 +128,9 @@ def cohorts(plan: Plan) -> Iterator[Any]:
             seed = 1_000_000 * plan.seed + 2 * drawn[changed] + changed
             more = next(iter(simulate(_SIMULATED, seed=seed, model=kinds[changed]))).activity
             drawn[changed] += 1
-            table = more if table is None else _joined(table, more)
+            table = more if table is None else pa.concat_tables([table, more])
         yield table.slice(0, plan.passengers)
         left[changed] = table.slice(plan.passengers)
-
-
-def _joined(one: Any, other: Any) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-
-    return pa.concat_tables([one, other])
 
 
 def play(plan: Plan, home: Path, learn: Any = train) -> Year:
@@ -141,18 +138,17 @@ def play(plan: Plan, home: Path, learn: Any = train) -> Year:
     year = Year(plan)
     began = time.perf_counter()
     with running(home, plan.starts) as system:
-        sent: list[tuple[np.ndarray, np.ndarray]] = []
         due: dict[int, list[dict[str, Any]]] = {}
         rng = np.random.default_rng(plan.seed)
         for week, table in enumerate(cohorts(plan)):
-            system.set_clock(plan.starts + week * _WEEK)
+            now = plan.starts + week * _WEEK
+            system.set_clock(now)
             first = week * plan.passengers
             system.predict(first, table)
             for outcome, delay in _with_delays(first, table, rng):
                 due.setdefault(week + delay, []).append(outcome)
             system.send(due.pop(week, []))
-            year.weeks.append(_look(system, home, plan.starts + week * _WEEK, learn))
-        del sent
+            year.weeks.append(_look(system, home, now, learn))
         year.last = system.look()
     year.seconds = time.perf_counter() - began
     return year
@@ -184,7 +180,7 @@ def _with_delays(
             yield outcome, weeks[delay]
 
 
-@dataclass
+@dataclass(frozen=True)
 class System:
     """The running service, its clock and what works beside it."""
 
@@ -253,34 +249,9 @@ def running(home: Path, now: datetime) -> Iterator[System]:
         yield System(client, clock, settings)
 
 
-def trained(home: Path, plan: Plan, among: Any = None) -> None:
+def trained(home: Path, plan: Plan, learn: Any = train) -> None:
     """Give a home a champion that learnt from passengers of before the year."""
-    from clv.data.checks import read_history  # noqa: PLC0415
-    from clv.data.sample import write_sample  # noqa: PLC0415
-    from clv.data.sources import open_source  # noqa: PLC0415
-    from clv.schema import Window  # noqa: PLC0415
-    from clv.training import release  # noqa: PLC0415
-
     table = write_sample(home / "before", passengers=plan.trained_on, seed=7).activity
     with open_source(table) as source:
         history = read_history(source, Window())
-    result = train(history, among=among)
-    registry = open_registry(Settings(home=home))
-    release(result, registry, home, now=plan.starts)
-
-
-if __name__ == "__main__":
-    quick = "quick" in sys.argv
-    home = Path(sys.argv[1])
-    home.mkdir(parents=True, exist_ok=True)
-    sys.path.insert(0, "tests")
-    from support import quick_candidates
-
-    plan = Plan(passengers=int(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2].isdigit() else 6000)
-    trained(home, plan, quick_candidates() if quick else None)
-    year = play(plan, home, partial(train, among=quick_candidates()) if quick else train)
-    for at, week in enumerate(year.weeks):
-        print(at, week.monday, week.champion, week.alarms, f"{week.evidence:.2g}", week.retraining and (week.retraining.decision, week.retraining.reason, week.retraining.learnt_from))
-    print("alarm", year.first("bias"), "drift", year.first("drift"), "promoted", year.promoted(), f"{year.seconds:.0f} s")
-    for one in year.last["versions"]:
-        print(one["version"], one["quality"])
+    release(learn(history), open_registry(Settings(home=home)), home, now=plan.starts)
