@@ -1,12 +1,23 @@
 """The pages in a real browser, at a desk and on a phone, by day and by night."""
 
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page
 
 from support.browser import ACCESSIBLE, DESKTOP, PHONE, Open, Scheme, shot
 from support.server import Server
 
-PAGES = {"predict": "/", "campaign": "/campaign", "model": "/model", "activity": "/activity"}
+PAGES = {
+    "predict": "/",
+    "campaign": "/campaign",
+    "model": "/model",
+    "reality": "/reality",
+    "activity": "/activity",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +47,7 @@ def settled(name: str, page: Page) -> None:
     """Wait until a page shows all it has, and Predict its answer."""
     if name == "predict":
         predict(page, "5", "3", "60")
-    plots = {"predict": 1, "campaign": 0, "model": 7, "activity": 1}[name]
+    plots = {"predict": 1, "campaign": 0, "model": 7, "reality": 5, "activity": 1}[name]
     page.wait_for_function(
         "n => document.querySelectorAll('.js-plotly-plot .main-svg').length >= n", arg=plots
     )
@@ -197,6 +208,48 @@ def test_the_whole_report_is_drawn_in_its_sandbox(visit: Open) -> None:
     )
     # It is of no origin, so it can read nothing of the service.
     assert page.evaluate("location.origin === self.origin") is False
+
+
+# -------------------------------------------------------------------- reality
+
+
+def have_outcomes(server: Server, home: Path, spent: float) -> None:
+    """Have all have been asked about 40 days ago, and spend so much."""
+    at = datetime.now(UTC) - timedelta(days=40)
+    with closing(sqlite3.connect(home / "tracking.sqlite")) as connection, connection:
+        stamp = at.strftime("%Y-%m-%d %H:%M:%S.%f")
+        connection.execute("UPDATE requests SET requested_at = ?", (stamp,))
+    with server.client() as client:
+        outcomes = [{"id": 1000 + n, "monetary_30": spent} for n in range(20)]
+        client.post("/api/outcomes", json={"outcomes": outcomes}).raise_for_status()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_promises_are_shown_beside_what_came(
+    visit: Open, server: Server, home: Path, width: int, scheme: Scheme
+) -> None:
+    have_outcomes(server, home, 20.0)
+    seen = visit("/reality", width=width, scheme=scheme)
+    page = seen.page
+    page.wait_for_selector("#versions tr")
+    assert "Nothing says that version 2 breaks its promise" in page.inner_text("#verdict")
+    assert "20 expected" not in page.inner_text("#tiles")
+    assert "€20.00 came" in page.inner_text("#tiles")
+    assert page.inner_text("#versions tr").split("\t")[:3] == ["2 champion", "20", "20"]
+    assert page.locator("#alarms > *").count() == 0
+    assert page.is_hidden("#nothing")
+    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot').length >= 4")
+    assert page.evaluate(ACCESSIBLE) == []
+    shot(seen, f"reality-known-{scheme}-{width}")
+    seen.fits(width)
+
+
+def test_without_outcomes_it_says_how_to_send_them(visit: Open) -> None:
+    page = visit("/reality").page
+    page.wait_for_selector("#nothing:not([hidden])")
+    assert page.inner_text("#nothing-title") == "No outcome is known yet."
+    assert "clv outcomes import" in page.inner_text("#nothing")
+    assert page.is_hidden("#pictures")
 
 
 # -------------------------------------------------------------------- activity

@@ -18,7 +18,7 @@ from clv.tracking import KeyStore, open_database, upgrade
 from support.server import Server, serving
 from support.waiting import until
 
-PAGES = ("/", "/campaign", "/model", "/activity")
+PAGES = ("/", "/campaign", "/model", "/reality", "/activity")
 PASSENGER = {"id": 77_001, "recency_7": 5, "frequency_7": 3, "monetary_7": 60.0}
 ASKED = {name: PASSENGER[name] for name in ("recency_7", "frequency_7", "monetary_7")}
 POLICY = (
@@ -345,7 +345,11 @@ def test_a_query_survives_signing_in_and_cannot_break_out(visitor: httpx.Client)
 
 @pytest.mark.parametrize(
     ("scope", "seen"),
-    [("predict", {"/", "/campaign"}), ("read", {"/model", "/activity"}), ("admin", set(PAGES))],
+    [
+        ("predict", {"/", "/campaign"}),
+        ("read", {"/model", "/reality", "/activity"}),
+        ("admin", set(PAGES)),
+    ],
 )
 def test_a_key_shows_what_its_scope_allows_and_says_what_else_takes(
     visitor: httpx.Client, keys: dict[str, str], scope: str, seen: set[str]

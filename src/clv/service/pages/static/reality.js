@@ -7,7 +7,11 @@
   const CAME = "#808080";
 
   const known = (value, show) => (value === null ? "–" : show(value));
-  const signed = (share) => `${share > 0 ? "+" : ""}${percent(share, 1)}`;
+  const signed = (share) => {
+    const text = percent(share, 1);
+    if (text === "-0.0%") return "0.0%";
+    return share > 0 && text !== "0.0%" ? `+${text}` : text;
+  };
   const rows = (place, lines) => by(place).replaceChildren(...lines.map((cells) =>
     make("tr", {}, ...cells.map((cell, at) => (at ? make("td", {}, cell) : make("th", { scope: "row" }, ...[cell].flat()))))));
 
@@ -122,11 +126,12 @@
   }
 
   function versions({ versions: all, shadows }) {
-    rows("versions", all.map(({ version, is_champion: serves, quality: q }) => [
+    rows("versions", all.map(({ version, is_champion: serves, quality: q, bias }) => [
       serves ? [`${version} `, make("span", { className: "badge good" }, "champion")] : version,
       count(q.promised), count(q.judged), known(q.predicted, money), known(q.actual, money), known(q.bias, signed),
       known(q.mse, (value) => count(Math.round(value))), known(q.gini, (value) => value.toFixed(3)),
       known(q.covered, (share) => percent(share, 1)), known(q.brier, (value) => value.toFixed(4)),
+      bias.raised ?? "–",
     ]));
     by("shadows").hidden = !shadows.length;
     const off = (value) => `${value > 0 ? "+" : ""}${value.toFixed(1)}`;
@@ -149,23 +154,26 @@
     by("drift").hidden = !found.length;
     by("drift-reading").textContent = `${count(asked)} passengers of the last ${days} days beside those of training: ${count(unlike)} are like too few of them`
       + (impossible ? `, ${count(impossible)} have values that cannot be.` : ".");
-    by("drift-pictures").replaceChildren();
-    for (const one of found) {
+    // All places first: a plot takes the width that its place has when it is drawn.
+    const places = found.map((one) => {
       const place = make("div", { className: "plot low" });
       const title = make("h3", {}, `${NAMES[one.quantity]} `, make("span", { className: `badge ${STATUS[one.status]}` }, one.status));
       place.setAttribute("role", "img");
       place.setAttribute("aria-label", NAMES[one.quantity]);
-      by("drift-pictures").append(make("figure", {}, title, place, make("figcaption", {},
-        `Stability index ${one.stability_index.toFixed(3)}: from 0.1 worth a look, from 0.25 an alarm; chance makes up to ${one.noise.toFixed(3)} of it.`)));
+      return { place, figure: make("figure", {}, title, place, make("figcaption", {},
+        `Stability index ${one.stability_index.toFixed(3)}: from 0.1 worth a look, from 0.25 an alarm; chance makes up to ${one.noise.toFixed(3)} of it.`)) };
+    });
+    by("drift-pictures").replaceChildren(...places.map(({ figure }) => figure));
+    found.forEach((one, at) => {
       const form = (value) => (one.quantity === "p_return" ? percent(value) : String(Math.round(value * 10) / 10));
-      const x = one.shares.map((_, at) => between(one.edges, at, form));
-      draw(place, [["training", one.reference, CAME], ["of late", one.shares, "#0072B2"]].map(([name, y, colour]) => ({
+      const x = one.shares.map((_, bin) => between(one.edges, bin, form));
+      draw(places[at].place, [["training", one.reference, CAME], ["of late", one.shares, "#0072B2"]].map(([name, y, colour]) => ({
         type: "bar", name, x, y, marker: { color: colour }, hovertemplate: `%{x}: %{y:.1%}<extra>${name}</extra>`,
       })), {
         barmode: "group", showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, margin: { t: 30, r: 16, b: 20, l: 20 },
         xaxis: { type: "category" }, yaxis: { tickformat: ".0%", nticks: 4, rangemode: "tozero" },
       });
-    }
+    });
   }
 
   async function load() {
