@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.alarm import alarm
 from benchmarks.engines import cdnow, features, scores, spark
 from benchmarks.http import http
 from benchmarks.intervals import intervals
 from benchmarks.quality import quality
+from benchmarks.reality import a_million, a_year
 from benchmarks.segments import segments
 from benchmarks.speed import in_memory, one_row
 from benchmarks.tried import tried
@@ -62,6 +64,7 @@ def all_sections(folder: Path) -> Iterator[str]:
     print("what else was tried")
     yield tried("Tried and left out", result)
     yield from speed(folder, result)
+    yield from reality_sections(folder)
 
 
 def trained(folder: Path) -> TrainingResult:
@@ -109,7 +112,7 @@ def huge_sections(folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure everything, or a part: speed, engines, spark, or huge, which is in no other."""
+    """Measure everything, or a part: speed, engines, spark, reality; huge is in no other."""
     only = sys.argv[1:]
     with tempfile.TemporaryDirectory() as temporary:
         made = list(PARTS[" ".join(only)](Path(temporary)))
@@ -130,11 +133,22 @@ def main() -> None:
     )
 
 
+def reality_sections(folder: Path) -> Iterator[str]:
+    print("the alarm")
+    sample = write_sample(folder / "alarm", passengers=20_000, seed=7).activity
+    yield alarm(released(folder / "alarm", trained_on(sample)))
+    print("a year of passengers")
+    yield a_year(folder)
+    print("a million predictions")
+    yield a_million(folder)
+
+
 PARTS = {
     "": all_sections,
     "speed": speed_sections,
     "engines": engine_sections,
     "huge": huge_sections,
+    "reality": reality_sections,
     "spark": lambda folder: iter([spark(folder)]),
 }
 

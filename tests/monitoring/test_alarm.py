@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.crowd import FIRST, Crowd, year_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,6 @@ from clv.bundle import Predictor
 from clv.data.simulate import SampleModel
 from clv.metrics import WEEKS_A_YEAR, evidence, likeliest_start
 from clv.monitoring.alarm import FALSE_ALARMS, watch_bias, watch_coverage
-from monitoring.simulated import FIRST, Crowd, year_of
 
 YEARS, WEEKS = 100, 52
 # Half of those who might return do not, and a ride costs a fifth more.

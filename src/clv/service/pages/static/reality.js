@@ -100,10 +100,10 @@
     }));
     draw(by("deciles"), bars, {
       barmode: "group", showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, margin: { t: 30, r: 16, b: 20, l: 20 },
-      xaxis: { dtick: 1, title: { text: "tenth of the passengers, 10 = highest promise", standoff: 8 } },
+      xaxis: { dtick: 1, title: { text: "tenth of the passengers", standoff: 8 } },
       yaxis: { title: { text: "still to come, a passenger", standoff: 8 } },
     });
-    by("deciles-reading").textContent = `Spend after day 7: passengers of version ${version.version} sorted by what was promised, in ten groups of one size.`;
+    by("deciles-reading").textContent = `Spend after day 7: passengers of version ${version.version} sorted by what was promised, in ten groups of one size; the last was promised most.`;
   }
 
   function labels({ versions }) {

@@ -25,6 +25,7 @@ class Crowd:
         self._chunks = 0
 
     def take(self, number: int) -> dict[str, np.ndarray]:
+        """So many of them: what they spent, what they were promised, and how surely."""
         while not self._left or len(self._left["actual"]) < number:
             more = self._draw()
             self._left = {
