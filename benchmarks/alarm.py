@@ -30,8 +30,8 @@ def alarm(bundle: Path) -> str:
         "## The alarm",
         "",
         (
-            f"{_KNOWN:,} outcomes a week; behaviour changes in week {_CHANGES + 1} of {_WEEKS}: fewer "
-            "return, fares are higher. Bias is that of the old model on those who come then."
+            f"{_KNOWN:,} outcomes a week; behaviour changes in week {_CHANGES + 1} of {_WEEKS}: "
+            "fewer return, fares are higher. Bias is that of the old model on those who come then."
         ),
         "",
         (

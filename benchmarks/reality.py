@@ -77,8 +77,8 @@ def _told(year: Year) -> str:
         (
             f"Played through the running service in {year.seconds:.0f} s: {plan.passengers:,} "
             "passengers a week, 80% of whose outcomes come four to six weeks after they were asked "
-            f"about. From week {change + 1} on half of those who might return do not, and a ride costs "
-            f"a fifth more; the first outcomes of that are known in week {mature + 1}."
+            f"about. From week {change + 1} on half of those who might return do not, and a ride "
+            f"costs a fifth more; the first outcomes of that are known in week {mature + 1}."
         ),
         "",
         "| week | what happened |",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -274,3 +275,64 @@ def test_one_passenger_is_exported_and_erased(clv: Any, database: str, engine: E
     assert ran.code == 0
     assert "2 requests, 0 outcomes" in ran.out
     assert json.loads(clv("passenger", "export", "6", CLV_DATABASE_URL=database).out)["requests"]
+
+
+def test_retraining_says_why_it_did_nothing(
+    clv: Any, clv_in: Any, trained_home: Path, database: str, tmp_path: Path
+) -> None:
+    refused = clv("retrain", CLV_DATABASE_URL=database)
+    assert refused.code == 1
+    assert "There is no champion yet" in refused.complaint
+    home = shutil.copytree(trained_home, tmp_path / "trained")
+    ran = clv_in("retrain", "--only-tracked", CLV_DATABASE_URL=database, home=home)
+    assert ran.code == 0, ran.err
+    assert "nothing to do. Fewer than 500 passengers" in ran.out.replace("\n", " ")
+    found = clv_in("retrain", "--if-alarm", "--json", CLV_DATABASE_URL=database, home=home)
+    assert json.loads(found.out)["decision"] == "nothing to do"
+    assert json.loads(found.out)["reason"] == "no alarm of bias or coverage is raised"
+
+
+def test_a_model_is_learnt_from_outcomes_and_what_the_champion_learnt_from(
+    clv: Any,
+    clv_in: Any,
+    trained_home: Path,
+    database: str,
+    engine: Engine,
+    activity_file: Path,
+    quickly: Any,
+    tmp_path: Path,
+) -> None:
+    home = shutil.copytree(trained_home, tmp_path / "trained")
+    recency, frequency, monetary = next(iter(_simulated(800)))
+    rows = [
+        request(
+            number + 50_000,
+            NOW - 40 * DAY,
+            recency=int(recency[number]),
+            frequency=int(frequency[number]),
+            monetary=float(monetary[number]),
+            predicted=float(monetary[number]) + (number + 50_000) % 7,  # as it will be: no alarm
+            low=0.0,
+            high=1e6,
+            model_version="1",
+        )
+        for number in range(800)
+    ]
+    track(engine, rows)
+    lines = [f"{row.passenger_id},{row.monetary + row.passenger_id % 7}" for row in rows]
+    file = outcomes_file(tmp_path / "outcomes.csv", "\n".join(["id,monetary_30", *lines]))
+    assert clv("outcomes", "import", file, CLV_DATABASE_URL=database).code == 0
+    with quickly():
+        ran = clv_in(
+            "retrain", "--data", activity_file, "--json", CLV_DATABASE_URL=database, home=home
+        )
+    assert ran.code == 0, ran.err
+    said = json.loads(ran.out)
+    assert (said["version"], said["learnt_from"], said["tested_on"]) == ("2", 4_000, 800)
+    assert said["decision"] in ("promoted", "in shadow")
+    listed = clv_in("models", "list", "--json", home=home)
+    assert json.loads(listed.out)[0]["reason"] == said["reason"]
+    again = clv_in(
+        "retrain", "--data", activity_file, "--json", CLV_DATABASE_URL=database, home=home
+    )
+    assert json.loads(again.out)["decision"] == "nothing to do"
