@@ -29,6 +29,7 @@ Amounts are in currency units; with `known` '' those of outcomes are 0:
 - `difference`: squared error in shadow less that of the answer, and `squared_difference`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ from sqlalchemy import (
     Double,
     Integer,
     Select,
+    Subquery,
     Text,
     and_,
     case,
@@ -99,22 +101,24 @@ def is_judged() -> ColumnElement[bool]:
     return requests.c.requested_at <= outcomes.c.asked_by
 
 
-def sums_of(dialect: str, promises: ColumnElement[bool]) -> tuple[Select[Any], ...]:
+def sums_of(dialect: str, *where: ColumnElement[bool]) -> list[Select[Any]]:
     """The statements that add up promises: as they were answered, in shadow, and by what came.
 
     Parameters
     ----------
     dialect : str
         Name of SQLAlchemy's dialect: dates are cut into weeks in different ways.
-    promises : column element
-        Which rows of `requests` they are.
+    where : column elements
+        Which rows of `requests` are promises; by default those that `counted` selects.
     """
-    shadowed = and_(promises, requests.c.challenger_version.is_not(None))
-    return (
-        _summed(dialect, _ANSWERED, promises),
-        _summed(dialect, _IN_SHADOW, shadowed),
-        _by_outcome(dialect, promises),
-    )
+    # A join, because ids are unique: PostgreSQL would make those of an IN unique once more.
+    among = None if where else counted().subquery()
+    shadowed = (*where, requests.c.challenger_version.is_not(None))
+    return [
+        _summed(dialect, _ANSWERED, among, where),
+        _summed(dialect, _IN_SHADOW, among, shadowed),
+        _by_outcome(dialect, among, where),
+    ]
 
 
 def week_of(dialect: str, moment: ColumnElement[Any]) -> ColumnElement[str]:
@@ -160,11 +164,16 @@ _IN_SHADOW = _Said(
 )
 
 
-def _with_outcomes() -> Any:
-    return requests.outerjoin(outcomes, outcomes.c.passenger_id == requests.c.passenger_id)
+def _with_outcomes(among: Subquery | None = None) -> Any:
+    rows: Any = requests
+    if among is not None:
+        rows = requests.join(among, among.c.id == requests.c.id)
+    return rows.outerjoin(outcomes, outcomes.c.passenger_id == requests.c.passenger_id)
 
 
-def _summed(dialect: str, said: _Said, promises: ColumnElement[bool]) -> Select[Any]:
+def _summed(
+    dialect: str, said: _Said, among: Subquery | None, where: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
     this, came = requests.c, outcomes.c
     judged = is_judged()
     increment = said.predicted - this.monetary
@@ -219,13 +228,15 @@ def _summed(dialect: str, said: _Said, promises: ColumnElement[bool]) -> Select[
     }
     return (
         select(*(columns[name].label(name) for name in (*KEYS, *COUNTS, *AMOUNTS)))
-        .select_from(_with_outcomes())
-        .where(promises)
+        .select_from(_with_outcomes(among))
+        .where(*where)
         .group_by(*_BY_KEYS)
     )
 
 
-def _by_outcome(dialect: str, promises: ColumnElement[bool]) -> Select[Any]:
+def _by_outcome(
+    dialect: str, among: Subquery | None, where: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
     came = _increment_that_came()
     columns: dict[str, ColumnElement[Any]] = dict.fromkeys(COUNTS, literal(0, BigInteger))
     columns |= dict.fromkeys(AMOUNTS, literal(0.0, Double))
@@ -241,8 +252,8 @@ def _by_outcome(dialect: str, promises: ColumnElement[bool]) -> Select[Any]:
     }
     return (
         select(*(columns[name].label(name) for name in (*KEYS, *COUNTS, *AMOUNTS)))
-        .select_from(_with_outcomes())
-        .where(promises, is_judged())
+        .select_from(_with_outcomes(among))
+        .where(*where, is_judged())
         .group_by(*_BY_KEYS)
     )
 
