@@ -44,8 +44,10 @@ _DAY = timedelta(days=1)
 _LOOK = """
 import atexit, re, sys
 from pathlib import Path
-atexit.register(lambda: print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1],
-                              file=sys.stderr))
+def told():
+    status = Path("/proc/self/status").read_text()
+    print(re.search(r"VmHWM:\\s+(\\d+)", status)[1], file=sys.stderr)
+atexit.register(told)
 sys.argv = ["clv", "monitor", "--json"]
 from clv.cli import main
 main()

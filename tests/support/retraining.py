@@ -19,7 +19,7 @@ from support import quick_candidates
 __all__ = ["NOWHERE", "PLACES", "start"]
 
 NOWHERE = "nowhere"
-PLACES = ("before the version", "before the decision")
+PLACES = ("before the version", "before the decision", "before the reason")
 
 
 def start(home: Path, url: str, now: datetime, where: str = NOWHERE) -> "subprocess.Popen[bytes]":
@@ -38,6 +38,8 @@ def main() -> None:
         MlflowClient.create_model_version = _end
     elif where == PLACES[1]:
         Registry.promote = Registry.challenge = _end
+    elif where == PLACES[2]:
+        MlflowClient.set_model_version_tag = _end
     registry = open_registry(Settings(home=Path(home)))
     learn = partial(train, among=quick_candidates())
     engine = open_database(url)

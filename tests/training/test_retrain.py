@@ -289,16 +289,19 @@ def test_killed_and_run_again_there_is_one_version_with_a_decision(
 ) -> None:
     now = played(engine, champion, 5)
     assert retraining.start(home, str(engine.url), now, where).wait(120) == -signal.SIGKILL
-    assert registry.champion() == "1"
+    assert registry.champion() == ("2" if where == "before the reason" else "1")
     assert "challenger" not in registry.aliases()
     half = [version for version in registry.versions() if version.number != "1"]
-    assert len(half) == (1 if where == "before the decision" else 0)
+    assert len(half) == (0 if where == "before the version" else 1)
     told: list[str] = []
     done = again(engine, registry, home, now, told=told.append)
-    assert done.decision == "promoted", done.reason
-    assert done.version == "2"
+    is_done = where == "before the reason"
+    assert done.decision == ("nothing to do" if is_done else "promoted"), done.reason
     assert len(registry.versions()) == 2
     assert ("going on from there" in " ".join(told)) == (where == "before the decision")
+    assert registry.champion() == "2"
+    assert "challenger" not in registry.aliases()
+    assert registry.versions()[0].reason.startswith("retrained and better")
     assert running_runs(registry, home) == []
 
 

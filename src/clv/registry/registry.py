@@ -280,6 +280,11 @@ class Registry:
             model = self._model(client)
         return str(model.tags.get(name, "")) if model else ""
 
+    def explain(self, number: str, reason: str) -> None:
+        """Keep with a version why it stands where it does."""
+        with self._store.client() as client:
+            client.set_model_version_tag(self.name, number, "reason", reason)
+
     def champion_before(self) -> str | None:
         """The version that a rollback returns to, or None."""
         if self._store.is_new:

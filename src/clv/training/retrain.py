@@ -15,7 +15,7 @@ it was learnt from before anybody decides about it, so that whoever runs next fi
 from there, and whoever finds it decided has nothing to do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -119,8 +119,8 @@ def retrain(
         if only_if_alarmed and alarmed is None:
             done = Retraining("nothing to do", "no alarm of bias or coverage is raised")
         else:
-            known = next(one.tags for one in registry.versions() if one.number == champion)
-            since, after = alarmed or _day(known.get(_SINCE)), _day(known.get(_END))
+            tags = _tags_of(champion, registry)
+            since, after = alarmed or _day(tags.get(_SINCE)), _day(tags.get(_END))
             try:
                 found = material(read_judged(engine), now.date(), since, after, source)
                 done = _decided(found, registry, folder, now, learn, told)
@@ -168,6 +168,14 @@ def _changed_since(seen: Monitoring) -> date | None:
     """
     starts = {alarm.kind: alarm.since for alarm in seen.alarms}
     return starts.get("bias") or starts.get("coverage")
+
+
+def _tags_of(champion: str, registry: Registry) -> Mapping[str, str]:
+    """What is known of the champion, which gets a reason where its promotion was interrupted."""
+    known = next(one for one in registry.versions() if one.number == champion)
+    if known.tags.get(_KEY) and not known.reason:
+        registry.explain(champion, "retrained and better; interrupted before it was said how much")
+    return known.tags
 
 
 def _day(text: str | None) -> date | None:
