@@ -58,9 +58,9 @@ def early_of(sums: Sums, calibration: Calibration | None, *, alarmed: bool) -> E
     unsound = ""
     if alarmed:
         unsound = "an alarm says that passengers no longer behave as in training"
-    elif supported < _SUPPORTED:
-        unsound = f"only {supported:.0%} are like enough passengers of training"
     elif calibration is None:
         unsound = "the calibration of this version cannot be read"
+    elif supported < _SUPPORTED:
+        unsound = f"only {supported:.0%} are like enough passengers of training"
     brier = waiting.total("p_variance") / n
     return Early(n, waiting.total("predicted") / n, mse, brier, unsound)
