@@ -127,7 +127,7 @@ def rows(file: Path) -> dict[int, dict[str, Any]]:
     by_passenger = {row["passenger_id"]: row for row in found}
     assert len(by_passenger) == len(found)
     for row in found:
-        del row["id"], row["requested_at"]
+        del row["id"], row["requested_at"], row["counts"]
     return by_passenger
 
 

@@ -24,7 +24,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 def in_force(engine: Engine) -> dict[int, float]:
     with engine.connect() as connection:
         rows = connection.execute(select(outcomes.c.passenger_id, outcomes.c.monetary))
-        return dict(row.tuple() for row in rows)
+        return dict(map(tuple, rows))
 
 
 def history(engine: Engine) -> list[tuple[int, float]]:
