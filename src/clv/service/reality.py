@@ -92,7 +92,8 @@ class Reality:
             Where the database fails.
         """
         changes = self._changes
-        if self._is_fresh(_REST * self._took_s) and self._seen is not None:
+        is_young = self._age_s() < _REST * self._took_s
+        if self._seen is not None and is_young and self._seen_changes == changes:
             return self._seen
         found = await asyncio.shield(self._looking())
         if self._seen_changes < changes:  # that look had begun before
@@ -100,8 +101,8 @@ class Reality:
         return found
 
     def refresh(self) -> None:
-        """Look again in a while of nobody's time, where what was seen is old."""
-        if not self._is_fresh(max(_REST * self._took_s, _METRICS_REST_S)):
+        """Have it looked at again where what was seen is old, changed or not; waits for nothing."""
+        if self._seen is None or self._age_s() > max(_REST * self._took_s, _METRICS_REST_S):
             self._looking()
 
     def close(self) -> None:
@@ -111,9 +112,8 @@ class Reality:
         self._looker.stop(wait_s=0.0)
         self._writer.stop(wait_s=_RECORD_LIMIT_S)
 
-    def _is_fresh(self, most_s: float) -> bool:
-        age_s = asyncio.get_running_loop().time() - self._seen_at
-        return self._seen is not None and self._seen_changes == self._changes and age_s < most_s
+    def _age_s(self) -> float:
+        return asyncio.get_running_loop().time() - self._seen_at
 
     def _looking(self) -> asyncio.Task[Monitoring]:
         """One look at a time, however many ask."""
