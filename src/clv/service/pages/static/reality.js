@@ -85,7 +85,7 @@
     }], {
       shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: limit, y1: limit, line: { color: "#D55E00", dash: "dash", width: 2 } }],
       xaxis: { type: "date", title: { text: "week in which outcomes were known", standoff: 8 } },
-      yaxis: { type: "log", exponentformat: "none", title: { text: "evidence", standoff: 8 }, range: [-4.2, Math.max(2, Math.log10(Math.max(...shown, 1)) + 0.3)] },
+      yaxis: { type: "log", title: { text: "evidence", standoff: 8 }, range: [-4.2, Math.max(2, Math.log10(Math.max(...shown, 1)) + 0.3)] },
     });
     by("evidence-reading").textContent = `Evidence that version ${version.version} promises too much or too little. Above the dashed line (${limit}) it is an alarm; `
       + "while nothing changes, that happens in one year of twenty at the most, however often one looks."
