@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
 from clv.tracking import TrackedRequest
+from tracking.promising import request
 
 _numbers = itertools.count()
 
@@ -70,23 +71,12 @@ def outsider(database_url: str) -> Iterator[Engine]:
 def a_row() -> Callable[..., TrackedRequest]:
     """`a_row(passenger_id, ...)`: what is not given is ordinary."""
 
-    def make(passenger_id: int = 1, **changes: Any) -> TrackedRequest:
-        values = {
-            "recency": 1,
-            "frequency": 1,
-            "monetary": 8.5,
-            "predicted": 14.28,
-            "expected_increment": 5.78,
-            "p_return": 0.1593,
-            "level": 0.9,
-            "low": 8.5,
-            "high": 26.11,
-            "score_bin": 2,
-            "in_support": True,
-            "model_version": "3",
-            "requested_at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
-        }
-        return TrackedRequest(passenger_id, **(values | changes))
+    def make(
+        passenger_id: int = 1,
+        requested_at: datetime = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+        **changes: Any,
+    ) -> TrackedRequest:
+        return request(passenger_id, requested_at, **changes)
 
     return make
 

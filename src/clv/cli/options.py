@@ -7,7 +7,15 @@ import typer
 from clv.errors import UsageError
 from clv.schema import Window
 
-__all__ = ["HorizonDays", "MasterOption", "ObservationDays", "TableOption", "window_of"]
+__all__ = [
+    "HorizonDays",
+    "JobsOption",
+    "MasterOption",
+    "ObservationDays",
+    "SeedOption",
+    "TableOption",
+    "window_of",
+]
 
 TableOption = Annotated[
     str,
@@ -21,6 +29,10 @@ ObservationDays = Annotated[
 HorizonDays = Annotated[
     int, typer.Option(min=2, help="Days after registration until the outcome is known.")
 ]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Same seed, same result.")
+]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Fits at a time.")]
 MasterOption = Annotated[
     str | None,
     typer.Option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clv.cli.options import JobsOption, SeedOption
 from clv.cli.outcomes import tracking
 from clv.cli.show import JsonOption, Stages, note, print_json, say
 from clv.cli.training import require_training_libraries
@@ -40,8 +41,8 @@ def retrain(
         bool,
         typer.Option("--if-alarm", help="Do nothing unless bias or coverage raises an alarm."),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 42,
-    jobs: Annotated[int, typer.Option(min=1, help="Fits at a time.")] = 2,
+    seed: SeedOption = 42,
+    jobs: JobsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Learn again, from tracked requests and what came of them, and decide who is champion.

@@ -19,7 +19,7 @@ from clv.cli.features import (
     instant,
     require_ibis,
 )
-from clv.cli.options import HorizonDays, ObservationDays, window_of
+from clv.cli.options import HorizonDays, JobsOption, ObservationDays, SeedOption, window_of
 from clv.cli.show import JsonOption, Stages, note, print_json, say, show_findings, shown, table
 from clv.clock import utc_now
 from clv.errors import BundleError, UsageError
@@ -65,11 +65,11 @@ def train(
     memory_limit: MemoryLimit = None,
     observation_days: ObservationDays = 7,
     horizon_days: HorizonDays = 30,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 42,
+    seed: SeedOption = 42,
     test_share: Annotated[
         float, typer.Option(min=0.05, max=0.5, help="Share of customers held out for the test.")
     ] = 0.2,
-    jobs: Annotated[int, typer.Option(min=1, help="Fits at a time.")] = 2,
+    jobs: JobsOption = 2,
     search: Annotated[
         Literal["grid", "optuna"],
         typer.Option(help="Each candidate's grid, or beyond it by Optuna where that is possible."),

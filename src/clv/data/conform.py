@@ -43,6 +43,7 @@ __all__ = [
     "read_instants",
     "read_numbers",
     "require_ids",
+    "returned_of",
 ]
 
 #: What the column of dates of registration may be called.
@@ -250,12 +251,17 @@ def _returned(
     batch: pa.RecordBatch, names: ColumnNames, activity: Activity, outcome: Floats
 ) -> Mask:
     """Who rode again: by the count of rides where there is one, else by money."""
+    rides = np.full(len(activity), np.nan)
+    if names.rides_due is not None:
+        rides, _ = _to_float(batch.column(names.rides_due))
+    return returned_of(activity, outcome, rides)
+
+
+def returned_of(activity: Activity, outcome: Floats, rides: Floats) -> Mask:
+    """Who rode again: by the rides by the horizon where they are known (not NaN), else by money."""
     with np.errstate(invalid="ignore"):  # infinities are a problem already
         by_money = to_micros(outcome - activity.monetary) > 0
-    if names.rides_due is None:
-        return np.asarray(by_money)
-    rides, _ = _to_float(batch.column(names.rides_due))
-    return np.where(np.isfinite(rides), rides > activity.frequency, by_money)
+        return np.where(np.isfinite(rides), rides > activity.frequency, by_money)
 
 
 def read_instants(array: pa.Array) -> Instants:

@@ -60,6 +60,7 @@ __all__ = [
     "UNMATCHED",
     "counted",
     "is_judged",
+    "number_of",
     "sums_of",
     "week_of",
 ]
@@ -186,10 +187,10 @@ def _summed(
     difference = error * error - answered_error * answered_error
     counts = {
         "customers": func.count(),
-        "early": _number(and_(came.passenger_id.is_not(None), ~judged)),
-        "in_support": _number(this.in_support.is_(True)),
-        "covered": _number(and_(judged, covered)),
-        "returned": _number(and_(judged, returned)),
+        "early": number_of(and_(came.passenger_id.is_not(None), ~judged)),
+        "in_support": number_of(this.in_support.is_(True)),
+        "covered": number_of(and_(judged, covered)),
+        "returned": number_of(and_(judged, returned)),
     }
     promised = {
         "spent": this.monetary,
@@ -263,7 +264,8 @@ def _increment_that_came() -> ColumnElement[float]:
     return case((more > 0, more), else_=0.0)
 
 
-def _number(condition: ColumnElement[bool]) -> ColumnElement[int]:
+def number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """In how many rows it holds; NULL where there are none."""
     return func.sum(case((condition, 1), else_=0))
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
-    case,
     func,
     or_,
     select,
@@ -23,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clv.schema import CONTRADICTIONS, Floats, Instants, Ints, Window
 from clv.tracking.failures import explain
-from clv.tracking.promises import BY_OUTCOME, UNMATCHED, counted, is_judged, sums_of
+from clv.tracking.promises import BY_OUTCOME, UNMATCHED, counted, is_judged, number_of, sums_of
 from clv.tracking.tables import outcome_history, outcomes, promise_sums, requests
 
 __all__ = [
@@ -253,9 +252,9 @@ def _spread(
     up_to = [(name, edge) for name, inner in edges.items() for edge in inner]
     query = select(
         func.count(),
-        _number(_this.in_support.is_(False)),
-        _number(_impossible()),
-        *(_number(QUANTITIES[name] <= edge) for name, edge in up_to),
+        number_of(_this.in_support.is_(False)),
+        number_of(_impossible()),
+        *(number_of(QUANTITIES[name] <= edge) for name, edge in up_to),
     ).where(lately, _this.id.in_(counted(_this.passenger_id.in_(whose))))
     customers, out_of_support, impossible, *below = connection.execute(query).one()
     counts = {}
@@ -272,7 +271,3 @@ def _impossible() -> ColumnElement[bool]:
     columns = zip(values, Window().features, strict=True)
     beyond = [or_(value < column.low, value > column.high) for value, column in columns]
     return or_(*beyond, *(contradiction.holds(*values) for contradiction in CONTRADICTIONS))
-
-
-def _number(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from clv.data.checks import History
+from clv.data.conform import returned_of
 from clv.errors import DataError
 from clv.monitoring import MATURE_AFTER, monday_before
 from clv.schema import Activity, Mask, Window
@@ -124,10 +125,7 @@ def _newest_weeks(weeks: np.ndarray) -> np.datetime64 | None:
 
 def _history(judged: Judged, rows: Mask) -> History:
     activity = Activity(*judged.activity[rows].T.copy())
-    outcome, rides = judged.outcome[rows], judged.rides[rows]
-    by_money = np.round(outcome - activity.monetary, 6) > 0
-    with np.errstate(invalid="ignore"):
-        returned = np.where(np.isnan(rides), by_money, rides > activity.frequency)
+    outcome = judged.outcome[rows]
     return History(
         ids=judged.ids[rows].astype(str).astype(object),
         activity=activity,
@@ -135,7 +133,7 @@ def _history(judged: Judged, rows: Mask) -> History:
         window=_WINDOW,
         source="outcomes of tracked requests",
         rows_read=int(rows.sum()),
-        returned=returned,
+        returned=returned_of(activity, outcome, judged.rides[rows]),
         registered_at=judged.registered_at[rows],
     )
 
