@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clv.cli.data import sample_activity
-from clv.cli.features import (
-    AmountColumn,
-    AsOf,
-    CustomerColumn,
-    MemoryLimit,
-    Registrations,
-    TimeColumn,
-    instant,
-    require_ibis,
-)
+from clv.cli.features import require_ibis
 from clv.cli.options import HorizonDays, JobsOption, ObservationDays, SeedOption, window_of
+from clv.cli.rides import NO_RIDE_OPTIONS, RideOptions, instant, with_ride_options
 from clv.cli.show import JsonOption, Stages, note, print_json, say, show_findings, shown, table
 from clv.clock import utc_now
 from clv.errors import BundleError, UsageError
@@ -36,6 +28,7 @@ __all__ = ["require_training_libraries", "train"]
 _TRAINING_LIBRARIES = ("sklearn", "lightgbm")
 
 
+@with_ride_options
 def train(
     data: Annotated[
         str | None,
@@ -57,12 +50,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    passengers: Registrations = None,
-    customer_column: CustomerColumn = None,
-    time_column: TimeColumn = None,
-    amount_column: AmountColumn = None,
-    as_of: AsOf = None,
-    memory_limit: MemoryLimit = None,
+    log: RideOptions = NO_RIDE_OPTIONS,
     observation_days: ObservationDays = 7,
     horizon_days: HorizonDays = 30,
     seed: SeedOption = 42,
@@ -132,21 +120,11 @@ def train(
             print_json({"version": champion, "alias": "champion", "reason": reason})
         note(f"Version {champion} is champion already; nothing was trained.")
         return
-    told = {"customer": customer_column, "time": time_column, "amount": amount_column}
     if kind == "rides":
-        history = _history_of_rides(
-            data,
-            table_name,
-            window,
-            settings,
-            told,
-            passengers=passengers,
-            as_of=as_of,
-            memory_limit=memory_limit,
-        )
+        history = _history_of_rides(data, table_name, window, settings, log)
         generated = False
     else:
-        _refuse_options_of_rides(passengers, *told.values(), as_of, memory_limit)
+        _refuse_options_of_rides(log)
         location = data or sample_activity(settings)
         with open_source(location, table_name or DEFAULT_TABLE) as source:
             note(f"Reading {source.name}")
@@ -194,33 +172,29 @@ def _history_of_rides(
     table_name: str | None,
     window: Window,
     settings: Settings,
-    columns: dict[str, str | None],
-    *,
-    passengers: str | None,
-    as_of: str | None,
-    memory_limit: str | None,
+    log: RideOptions,
 ) -> "History":
-    """What a ride log says of the customers whose outcome is known."""
+    """The customers of a ride log whose outcome is known."""
     from clv.data.checks import read_history
-    from clv.data.findings import by_severity
+    from clv.data.findings import Finding, by_severity
     from clv.data.sources import open_source
-    from clv.features import Reading, build, duckdb_engine
-    from clv.features.engine import told
+    from clv.features import build, duckdb_engine
+    from clv.features.engine import with_progress
 
     if data is None:
         raise UsageError("--kind rides needs a ride log: give one with --data.")
-    reading = Reading(columns, table=table_name or DEFAULT_RIDES, registrations=passengers)
+    reading, as_of = log.reading(table_name or DEFAULT_RIDES), instant("--as-of", log.as_of)
     settings.root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=settings.root, prefix=".rides-") as folder:
         table = Path(folder) / "activity.parquet"
-        with duckdb_engine(table, memory_limit) as engine:
+        with duckdb_engine(table, log.memory_limit) as engine:
             built = build(
-                told(engine, note),
+                with_progress(engine, note),
                 data,
                 str(table),
                 window=window,
                 now=utc_now(),
-                as_of=instant(as_of),
+                as_of=as_of,
                 reading=reading,
                 to_train=True,
             )
@@ -228,14 +202,18 @@ def _history_of_rides(
         with open_source(table) as source:
             history = read_history(source, window)
     findings = by_severity([*built.findings, *history.findings])
+    if log.given():
+        # Kept with the model, in its report: what it learned from depends on these.
+        says, action = "options of the ride log", " ".join(log.given())
+        options = Finding("kept", "options", built.source, built.rides_read, says, f"{action}.")
+        findings = (*findings, options)
     return replace(history, source=built.source, findings=findings)
 
 
-def _refuse_options_of_rides(*given: str | None) -> None:
-    if any(value is not None for value in given):
+def _refuse_options_of_rides(log: RideOptions) -> None:
+    if given := log.given():
         raise UsageError(
-            "--passengers, --customer-column, --time-column, --amount-column, --as-of and "
-            "--memory-limit are of a ride log. Add --kind rides, or leave them out."
+            f"{', '.join(given)}: options of a ride log. Add --kind rides, or leave them out."
         )
 
 

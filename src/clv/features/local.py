@@ -10,7 +10,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from clv.data.sources import DuckDBSource, open_source, require_other_file
+from clv.data.sources import TEXT_FILES, DuckDBSource, open_source, require_other_file
 from clv.errors import DataError, OutputError, UsageError
 from clv.features.engine import Engine, Opened
 from clv.files import replacing
@@ -57,6 +57,7 @@ def duckdb_engine(output: Path, memory_limit: str | None = None) -> Iterator[Eng
         # Two sessions in one process must not see each other's settings, so none is global.
         connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
         connection.execute("CREATE MACRO unix_micros(instant) AS epoch_us(instant)")
+        connection.execute("CREATE MACRO timestamp_micros(micros) AS make_timestamptz(micros)")
         connection.execute("SET temp_directory = $folder", {"folder": folder})
         if memory_limit:
             try:
@@ -74,10 +75,11 @@ class _DuckDB:
         self._output = output
         self._opened = 0
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
+    def open(self, location: str, table: str, *, text: Sequence[str]) -> Opened:
         self._opened += 1
         view = f"clv_opened_{self._opened}"
-        with open_source(location, table, ids=ids, connection=self._connection) as source:
+        opened = open_source(location, table, ids=(), text=text, connection=self._connection)
+        with opened as source:
             require_other_file(source, self._output)
             if isinstance(source, DuckDBSource):
                 self._run(f"CREATE VIEW {view} AS FROM {source.relation}")
@@ -85,7 +87,8 @@ class _DuckDB:
                 self._copy(view, source.batches(source.columns))
         described = self._run(f"DESCRIBE {view}").fetchall()
         types = {str(row[0]): _kind(str(row[1])) for row in described}
-        return Opened(source.name, view, types)
+        is_text = source.file is not None and source.file.name.lower().endswith(TEXT_FILES)
+        return Opened(source.name, view, types, is_text)
 
     def view(self, name: str, expression: ibis.Table) -> None:
         self._run(f'CREATE VIEW "{name}" AS {_sql(expression)}')

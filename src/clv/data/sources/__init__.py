@@ -14,11 +14,13 @@ from pathlib import Path
 
 import duckdb
 
+from clv.data.dates import REGISTERED_NAMES
 from clv.data.sources.databases import database_source, read_only
 from clv.data.sources.files import DuckDBSource, file_source, reading
 from clv.data.sources.source import (
     BATCH_ROWS,
     KINDS,
+    TEXT_FILES,
     Source,
     listed,
     nearest,
@@ -31,6 +33,7 @@ from clv.sql import database_url, shown
 
 __all__ = [
     "BATCH_ROWS",
+    "TEXT_FILES",
     "DuckDBSource",
     "Source",
     "listed",
@@ -48,6 +51,7 @@ def open_source(
     table: str = DEFAULT_TABLE,
     *,
     ids: Sequence[str] = ID_NAMES,
+    text: Sequence[str] = REGISTERED_NAMES,
     memory_limit: str | None = None,
     connection: duckdb.DuckDBPyConnection | None = None,
 ) -> Iterator[Source]:
@@ -61,6 +65,8 @@ def open_source(
         The table to read, where the source holds tables; `schema.table` is understood.
     ids : sequence of str
         What a column of ids may be called: the first that is there is read as it is written.
+    text : sequence of str
+        Columns of text files that are read as they are written, whatever DuckDB takes them for.
     memory_limit : str, optional
         What DuckDB may use to read a file, as in '1GB'; by default most of what there is.
     connection : DuckDBPyConnection, optional
@@ -71,22 +77,22 @@ def open_source(
     DataError
         Where there is no such file, table or server, or it cannot be read.
     """
-    text = str(location)
-    url = database_url(text) if "://" in text else None
+    address = str(location)
+    url = database_url(address) if "://" in address else None
     if url is not None and url.get_backend_name() != "sqlite":
         with database_source(url, table, shown(url), None) as source:
             yield source
         return
-    path = Path(text if url is None else url.database or ":memory:")
-    name = text if url is None else shown(url)
+    path = Path(address if url is None else url.database or ":memory:")
+    name = address if url is None else shown(url)
     _require_file(path, name)
     if url is not None or path.name.lower().endswith(_SQLITE_FILES):
         with database_source(read_only(path, name), table, name, path) as source:
             yield source
     elif connection is not None:
-        yield reading(connection, path, table, ids)
+        yield reading(connection, path, table, ids, text)
     else:
-        with file_source(path, table, ids, memory_limit) as source:
+        with file_source(path, table, ids, text, memory_limit) as source:
             yield source
 
 

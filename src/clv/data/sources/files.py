@@ -79,19 +79,25 @@ class DuckDBSource:
 
 @contextmanager
 def file_source(
-    path: Path, table: str, ids: Sequence[str], memory_limit: str | None
+    path: Path, table: str, ids: Sequence[str], text: Sequence[str], memory_limit: str | None
 ) -> Iterator[Source]:
     """Open a file; its suffix says what it is, and `table` is for those that hold several."""
     with duckdb.connect(":memory:") as connection:
         if memory_limit:
             connection.execute(f"SET memory_limit = {_literal(memory_limit)}")
-        yield reading(connection, path, table, ids)
+        yield reading(connection, path, table, ids, text)
 
 
 def reading(
-    connection: duckdb.DuckDBPyConnection, path: Path, table: str, ids: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    table: str,
+    ids: Sequence[str],
+    text: Sequence[str],
 ) -> DuckDBSource:
     """A file, read through a connection that stays open as long as it is read.
+
+    Columns of text files that are called as in `text` are read as they are written.
 
     Raises
     ------
@@ -119,11 +125,12 @@ def reading(
         # DuckDB reads a table with rows of unequal length as one column of whole lines.
         raise unreadable(str(path), _fault_of_text(path) or "it has one column only")
     if is_text:
+        as_written = [name for name in text if name in columns]
         options = _CSV
         id_name = next((name for name in ids if name in columns), None)
         if _has_decimal_commas(connection, path, described, id_name):
             options += _DECIMAL_COMMA
-        relation = _with_ids_as_written(connection, path, id_name, options)
+        relation = _with_ids_as_written(connection, path, id_name, options, as_written)
     return DuckDBSource(str(path), path, columns, connection, relation)
 
 
@@ -192,13 +199,17 @@ def _has_decimal_commas(
 
 
 def _with_ids_as_written(
-    connection: duckdb.DuckDBPyConnection, path: Path, name: str | None, options: str
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    name: str | None,
+    options: str,
+    as_written: Sequence[str],
 ) -> str:
     """Read ids as text, unless all are plain integers: 1.10 is not 1.1, and 007 is not 7."""
-    relation = _csv(path, options)
+    relation = _csv(path, options + _text_types(as_written))
     if name is None:
         return relation
-    as_text = _csv(path, f"{options}, types={{{_literal(name)}: 'VARCHAR'}}")
+    as_text = _csv(path, options + _text_types([*as_written, name]))
     # There is one plain way to write an integer of 64 bits; what reads back differently is text.
     read_back = f"TRY_CAST({_quote(name)} AS BIGINT)::VARCHAR"
     query = (
@@ -210,6 +221,11 @@ def _with_ids_as_written(
     except duckdb.Error as error:
         raise unreadable(str(path), error) from error
     return as_text if odd else relation
+
+
+def _text_types(names: Sequence[str]) -> str:
+    types = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in dict.fromkeys(names))
+    return f", types={{{types}}}" if types else ""
 
 
 def _fault_of_text(path: Path) -> str:
