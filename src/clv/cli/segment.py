@@ -8,7 +8,7 @@ import typer
 
 from clv.cli.options import TableOption
 from clv.cli.scoring import ModelVersion, predictor_of
-from clv.cli.show import JsonOption, note, print_json, say, table
+from clv.cli.show import JsonOption, note, print_json, say, show_findings, table
 from clv.errors import UsageError
 from clv.schema import DEFAULT_TABLE
 from clv.settings import load_settings
@@ -132,22 +132,31 @@ def lift(
 ) -> None:
     """Estimate what a campaign did, once the outcomes of both groups of a hold-out are known.
 
-    Both are activity tables with the spend by the horizon, as `clv validate` reads. Who was in
-    which group must have been drawn by lot.
+    Both are activity tables with the spend by the horizon, as `clv validate` reads. Customers must
+    have been drawn by lot into one of the groups: an id in both, or twice in one, is refused.
 
     Example: `clv lift treated.csv control.csv`
     """
     from clv.campaign.holdout import estimate_lift
-    from clv.data.checks import read_history
+    from clv.data.checks import read_history, require_separate
     from clv.data.sources import open_source
 
     predictor = predictor_of(load_settings(), model_version)
-    groups = []
-    for source in (treated, control):
-        with open_source(source, table_name) as opened:
-            history = read_history(opened, predictor.window, to_train=False)
-        came = history.outcome - history.activity.monetary
-        groups.append((came, predictor.predict(history.activity).expected_increment))
+    histories = []
+    for location in (treated, control):
+        with open_source(location, table_name) as source:
+            history = read_history(source, predictor.window, to_train=False)
+        histories.append(history)
+        note(f"{history.source}: {history.rows_read:,} rows read, {len(history):,} used")
+        show_findings(history.findings)
+    require_separate(histories[0], histories[1])
+    groups = [
+        (
+            history.outcome - history.activity.monetary,
+            predictor.predict(history.activity).expected_increment,
+        )
+        for history in histories
+    ]
     found = estimate_lift(groups[0], groups[1], level=level)
     if as_json:
         print_json({"model_version": predictor.version, "lift": found})

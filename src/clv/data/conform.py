@@ -6,7 +6,6 @@ out, or stop) is decided by the caller.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from clv.data.dates import REGISTERED_NAMES, YEAR_FIRST, Notation, choose, shapes_of
 from clv.data.sources import listed, nearest
 from clv.errors import DataError
 from clv.metrics import to_micros
@@ -36,6 +36,7 @@ __all__ = [
     "ColumnNames",
     "Conformed",
     "Problem",
+    "choose_notation",
     "conform",
     "find_column",
     "find_columns",
@@ -46,10 +47,8 @@ __all__ = [
     "returned_of",
 ]
 
-#: What the column of dates of registration may be called.
-REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on")
 _INSTANT = pa.timestamp("us")
-_DATES = (pa.types.is_temporal, pa.types.is_string, pa.types.is_large_string)
+_DATES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
 _NO_ID = (
     pa.types.is_nested,
     pa.types.is_binary,
@@ -105,8 +104,8 @@ class Problem:
 class Conformed:
     """One batch as numbers; rows with problems hold NaN where nothing could be read.
 
-    `returned` and `registered_at` are known where the outcome is; the latter is NaT where there is
-    no date.
+    `returned` and `registered_at` are known where the outcome is; the latter as it is written, as
+    only the whole column tells its notation.
     """
 
     ids: pa.Array
@@ -114,7 +113,7 @@ class Conformed:
     outcome: Floats | None
     problems: tuple[Problem, ...]
     returned: Mask | None = None
-    registered_at: Instants | None = None
+    registered_at: pa.Array | None = None
 
     @property
     def usable(self) -> Mask:
@@ -241,9 +240,7 @@ def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Confor
         outcome=outcome,
         problems=tuple(problems),
         returned=None if outcome is None else _returned(batch, names, activity, outcome),
-        registered_at=read_instants(batch.column(names.registered_at))
-        if names.registered_at
-        else None,
+        registered_at=batch.column(names.registered_at) if names.registered_at else None,
     )
 
 
@@ -264,27 +261,57 @@ def returned_of(activity: Activity, outcome: Floats, rides: Floats) -> Mask:
         return np.where(np.isfinite(rides), rides > activity.frequency, by_money)
 
 
-def read_instants(array: pa.Array) -> Instants:
-    """Dates and times as UTC without a zone; NaT where there is none that can be read."""
-    if not any(is_kind(array.type) for is_kind in _DATES):
-        # Seconds, milliseconds or 20260101: nobody can tell which.
+def read_instants(array: pa.Array, notation: Notation = YEAR_FIRST) -> Instants:
+    """Dates and times as UTC without a zone; NaT where nothing can be read.
+
+    Text and whole numbers are read by a notation, which `choose_notation` finds.
+    """
+    if pa.types.is_temporal(array.type) or (notation is YEAR_FIRST and _is_text(array)):
+        for kind in (_INSTANT, pa.timestamp("us", tz="UTC")):
+            try:
+                return np.asarray(pc.cast(pc.cast(array, kind), _INSTANT, safe=False))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                continue
+    if not _may_hold_dates(array):
         return np.full(len(array), np.datetime64("NaT", "us"))
-    for kind in (_INSTANT, pa.timestamp("us", tz="UTC")):
-        try:
-            return np.asarray(pc.cast(pc.cast(array, kind), _INSTANT, safe=False))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-    return np.array([_instant(value) for value in array.to_pylist()], dtype="datetime64[us]")
+    moments = (None if text is None else notation.read(str(text)) for text in array.to_pylist())
+    return np.array(
+        [None if moment is None else moment.replace(tzinfo=None) for moment in moments],
+        dtype="datetime64[us]",
+    )
 
 
-def _instant(value: object) -> np.datetime64:
-    try:
-        moment = datetime.fromisoformat(str(value))
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        return np.datetime64("NaT", "us")
-    return np.datetime64(moment, "us")
+def choose_notation(column: str, arrays: Sequence[pa.Array]) -> Notation:
+    """The one notation of a whole column of dates.
+
+    Raises
+    ------
+    DataError
+        If it can be read in two ways, or holds two notations.
+    """
+    texts: list[str] = []
+    for array in filter(_may_hold_dates, arrays):
+        present = array.drop_null()
+        # Of a batch that is all in the ordinary notation one value is enough.
+        telling = present[:1] if _is_year_first(present) else present
+        texts += map(str, telling.to_pylist())
+    return choose(column, shapes_of(texts), None)
+
+
+def _is_text(array: pa.Array) -> bool:
+    return bool(pa.types.is_string(array.type) or pa.types.is_large_string(array.type))
+
+
+def _is_year_first(array: pa.Array) -> bool:
+    if not _is_text(array):
+        return False
+    fits = pc.match_substring_regex(pc.utf8_trim_whitespace(array), YEAR_FIRST.pattern)
+    return pc.all(fits).as_py() is not False
+
+
+def _may_hold_dates(array: pa.Array) -> bool:
+    kind = array.type
+    return any(is_kind(kind) for is_kind in _DATES)
 
 
 def read_numbers(array: pa.Array, name: str, column: Column) -> tuple[Floats, list[Problem]]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from clv.errors import DataError, UsageError
 
 __all__ = [
+    "DATED_NAMES",
     "FAMILIES",
     "MONTHS",
     "NOTATIONS",
@@ -27,6 +28,8 @@ __all__ = [
 
 #: Names that a column with the date of registration may have.
 REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on", "signed_up_at")
+#: Columns of tables that hold dates.
+DATED_NAMES = (*REGISTERED_NAMES, "as_of")
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -251,7 +254,7 @@ def shapes_of(texts: Iterable[str]) -> list[Shape]:
     return [Shape(fits, count, examples[fits]) for fits, count in rows.items()]
 
 
-def choose(column: str, shapes: Sequence[Shape], option: str = "--date-format") -> Notation:
+def choose(column: str, shapes: Sequence[Shape], option: str | None = "--date-format") -> Notation:
     """The one notation of a column; that of ISO 8601 if nothing in it can be read.
 
     Parameters
@@ -259,7 +262,7 @@ def choose(column: str, shapes: Sequence[Shape], option: str = "--date-format") 
     column : str
         For errors, as in "column 'date' of 'rides.csv'".
     shapes : sequence of Shape
-    option : str
+    option : str or None
         What names a notation on the command line.
 
     Raises
@@ -282,14 +285,17 @@ def choose(column: str, shapes: Sequence[Shape], option: str = "--date-format") 
         for one in viable
         if (moment := one.read(example)) is not None
     )
-    options = " or ".join(f"{option} '{_like(one, example)}'" for one in viable)
+    decide = "Write dates as 2026-11-30."
+    if option is not None:
+        options = " or ".join(f"{option} '{_like(one, example)}'" for one in viable)
+        decide = f"Say which is right with {options}."
     raise DataError(
         f"{column} can be read in {len(viable)} ways: '{example}' is {readings}. No value in the "
-        f"column decides. Say which is right with {options}."
+        f"column decides. {decide}"
     )
 
 
-def _two_notations(column: str, dated: Sequence[Shape], option: str) -> str:
+def _two_notations(column: str, dated: Sequence[Shape], option: str | None) -> str:
     """What contradicts: of each notation how many values, and one that shows it."""
     telling = sorted(dated, key=lambda one: len(one.fits))
     first = telling[0]
@@ -303,10 +309,10 @@ def _two_notations(column: str, dated: Sequence[Shape], option: str) -> str:
     choice = " or ".join(
         f"{option} '{_like(one, found[0][2].example)}'" for one in found[0][2].fits
     )
-    return (
-        f"{column} holds two notations: {found[0][1]} and {found[1][1]}. Write all values in one "
-        f"notation, or read one of them and leave the others out, with {choice}."
-    )
+    decide = "Write all values in one notation, as 2026-11-30"
+    if option is not None:
+        decide += f", or read one of them and leave the others out, with {choice}"
+    return f"{column} holds two notations: {found[0][1]} and {found[1][1]}. {decide}."
 
 
 def _like(notation: Notation, example: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from clv.data.dates import REGISTERED_NAMES
+from clv.data.dates import DATED_NAMES
 from clv.data.sources.databases import database_source, read_only
 from clv.data.sources.files import DuckDBSource, file_source, reading
 from clv.data.sources.source import (
@@ -51,7 +51,7 @@ def open_source(
     table: str = DEFAULT_TABLE,
     *,
     ids: Sequence[str] = ID_NAMES,
-    text: Sequence[str] = REGISTERED_NAMES,
+    text: Sequence[str] = DATED_NAMES,
     memory_limit: str | None = None,
     connection: duckdb.DuckDBPyConnection | None = None,
 ) -> Iterator[Source]:
