@@ -1,6 +1,6 @@
 """The command line: parse, call, print.
 
-Exit 0 done, 1 failed for a stated reason, 2 wrong usage.
+Exit 0 done, 1 failed for a stated reason, 2 wrong usage; `clv monitor` exits with 3 for an alarm.
 """
 
 import sys
@@ -65,7 +65,7 @@ app.add_typer(database.app, name="db")
 def main() -> None:
     """Run the command line; an expected error is one line, not a traceback."""
     try:
-        app()
+        app(prog_name="clv")
     except ClvError as error:
         complain(str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,8 @@ from clv.schema import DEFAULT_RIDES, DEFAULT_TABLE, Window
 from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clv.data.checks import History
     from clv.registry import Registry
     from clv.training import Release, TrainingResult
@@ -289,10 +291,16 @@ def _show(result: "TrainingResult", released: "Release") -> None:
     for name, why in result.failed.items():
         say(f"Left out: {name} could not be fitted: {why}")
     say("")
-    say(f"Chosen: {result.champion.model} {result.champion.best_params or ''}".rstrip())
+    say(f"Chosen: {result.champion.model}{_in_words(result.champion.best_params)}")
     for check in released.report.issues:
         say(f"{check.code} {check.title}: {check.found} {check.advice}")
     say(f"Version {released.number} is {released.alias}: {released.reason}.")
     say(f"Written: {', '.join(shown(path) for path in released.files)}")
     if released.alias == "challenger":
         say(f"Make it champion all the same: clv models promote {released.number}")
+
+
+def _in_words(parameters: "Mapping[str, Any]") -> str:
+    """Parameters as ' (classifier num_leaves 7, ...)': the end of each name, its value."""
+    named = [f"{' '.join(name.split('__')[-2:])} {value}" for name, value in parameters.items()]
+    return f" ({', '.join(named)})" if named else ""
