@@ -118,6 +118,7 @@ def test_an_origin_before_anything_was_known_is_left_out(history: History, recip
     found = backtest(replace(history, registered_at=at), recipe, seed=42, progress=steps)
     assert 0 < len(found) < COHORTS
     assert steps.taken == len(found)
+    assert steps.stages == [("younger cohorts", len(found))]
     assert found[0].start - timedelta(days=31) >= date(2026, 1, 1)
 
 
