@@ -73,8 +73,11 @@ def train(
     ] = 0.2,
     jobs: JobsOption = 2,
     search: Annotated[
-        Literal["grid", "optuna"],
-        typer.Option(help="Each candidate's grid, or beyond it by Optuna where that is possible."),
+        Literal["grid", "full", "optuna"],
+        typer.Option(
+            help="Search each candidate's grid; 'full' also searches the published forest, which "
+            "is only a baseline, over its own; 'optuna' goes beyond the grids."
+        ),
     ] = "grid",
     trials: Annotated[
         int | None,
@@ -107,13 +110,14 @@ def train(
     Example: `clv train --data passengers.sqlite`
     """
     require_training_libraries(*(["optuna"] if search == "optuna" else []))
-    if trials is not None and search == "grid":
+    if trials is not None and search != "optuna":
         raise UsageError(
             f"--trials {trials} without --search optuna: a grid has a fixed number of points. "
             "Add --search optuna, or leave --trials out."
         )
     from clv.data.checks import read_history
     from clv.data.sources import open_source
+    from clv.models.candidates import candidates
     from clv.registry import open_registry
     from clv.training import release
     from clv.training import train as run_training
@@ -163,7 +167,10 @@ def train(
             seed=seed,
             test_share=test_share,
             jobs=jobs,
-            plan=SearchPlan(search, trials or SearchPlan().trials),
+            plan=SearchPlan(
+                "optuna" if search == "optuna" else "grid", trials or SearchPlan().trials
+            ),
+            among=candidates(seed, full=search == "full"),
             progress=stages,
         )
     released = release(

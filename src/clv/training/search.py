@@ -133,7 +133,8 @@ def _search_one(
 ) -> Contender:
     points = int(np.prod([len(values) for values in candidate.grid.values()]))
     trials = plan.trials if plan.kind == "optuna" and candidate.space else 0
-    progress.start(candidate.name, (points + trials + 1) * FOLDS)
+    searched = points + trials if points + trials > 1 else 0
+    progress.start(candidate.name, (searched + 1) * FOLDS)
 
     def score(estimator: Any, rows: Floats, actual: Floats) -> float:
         progress.step()
@@ -145,8 +146,10 @@ def _search_one(
         from clv.training.tune import tune  # noqa: PLC0415
 
         parameters = tune(candidate, X, y, folds=folds, score=score, trials=trials, seed=seed)
-    else:
+    elif searched:
         parameters = _best_of_the_grid(candidate, X, y, folds, score)
+    else:
+        parameters = {name: values[0] for name, values in sorted(candidate.grid.items())}
     estimator = clone(candidate.estimator).set_params(**parameters)
     started = time.perf_counter()
     estimator.fit(X, y)
