@@ -18,7 +18,7 @@ from clv.tracking import KeyStore, open_database, upgrade
 from support.server import Server, serving
 from support.waiting import until
 
-PAGES = ("/", "/campaign", "/model", "/reality", "/activity")
+PAGES = ("/", "/predict", "/model", "/reality", "/activity")
 PASSENGER = {"id": 77_001, "recency_7": 5, "frequency_7": 3, "monetary_7": 60.0}
 ASKED = {name: PASSENGER[name] for name in ("recency_7", "frequency_7", "monetary_7")}
 POLICY = (
@@ -172,6 +172,13 @@ def test_without_keys_there_is_nothing_to_sign_in_to(client: httpx.Client) -> No
     assert "Sign out" not in client.get("/").text
 
 
+def test_campaign_is_the_home_page_and_its_old_address_leads_there(client: httpx.Client) -> None:
+    assert "<title>Campaign" in client.get("/").text
+    assert "<title>Predict" in client.get("/predict").text
+    answer = client.get("/campaign?next=//elsewhere.example")
+    assert (answer.status_code, answer.headers["location"]) == (308, "/?next=//elsewhere.example")
+
+
 def test_where_nothing_was_trained_the_pages_say_what_to_run(tmp_path: Path) -> None:
     with serving(tmp_path) as server, server.client() as client:
         assert "clv train --data" in client.get("/").text
@@ -179,7 +186,7 @@ def test_where_nothing_was_trained_the_pages_say_what_to_run(tmp_path: Path) -> 
         assert "No model yet" in model
         assert "clv train --data" in model
         assert client.get("/model/report").status_code == 404
-        assert client.get("/campaign").status_code == client.get("/activity").status_code == 200
+        assert client.get("/predict").status_code == client.get("/activity").status_code == 200
 
 
 # -------------------------------------------------------------------- what pages ask
@@ -346,7 +353,7 @@ def test_a_query_survives_signing_in_and_cannot_break_out(visitor: httpx.Client)
 @pytest.mark.parametrize(
     ("scope", "seen"),
     [
-        ("predict", {"/", "/campaign"}),
+        ("predict", {"/", "/predict"}),
         ("read", {"/model", "/reality", "/activity"}),
         ("admin", set(PAGES)),
     ],

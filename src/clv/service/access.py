@@ -38,8 +38,10 @@ OPEN = frozenset(
 #: What pages are made of, which tells nothing of anybody.
 STATIC = "/static/"
 #: Pages, for people with a browser: they are sent to sign in where others get a 401.
-PAGES = frozenset({"/", "/campaign", "/model", "/model/report", "/reality", "/activity"})
-_PREDICTING = frozenset({"/", "/campaign", "/api/explain"})
+PAGES = frozenset(
+    {"/", "/campaign", "/predict", "/model", "/model/report", "/reality", "/activity"}
+)
+_PREDICTING = frozenset({"/", "/campaign", "/predict", "/api/explain"})
 _PREDICTS = frozenset(
     {
         "/api/predict",

@@ -36,8 +36,8 @@ _POLICY = "; ".join(
     )
 )
 _NAVIGATION = (
-    ("/", "Predict"),
-    ("/campaign", "Campaign"),
+    ("/", "Campaign"),
+    ("/predict", "Predict"),
     ("/model", "Model"),
     ("/reality", "Reality"),
     ("/activity", "Activity"),

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from clv.errors import ClvError
 from clv.service.pages.campaign import chosen_passengers, verdict
@@ -29,12 +29,6 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def predict(request: Request) -> Response:
-    """One passenger."""
-    return page(request, "predict.html", days=WINDOW.observation_days)
-
-
-@router.get("/campaign")
 async def campaign(request: Request) -> Response:
     """A segment, and whether a campaign is worth it."""
     columns = {"id": "who it is"} | {column.name: column.meaning for column in WINDOW.features}
@@ -45,6 +39,19 @@ async def campaign(request: Request) -> Response:
         columns=columns,
         most_bytes=worker_of(request).settings.max_upload_bytes,
     )
+
+
+@router.get("/campaign")
+async def former_campaign(request: Request) -> Response:
+    """The address that Campaign had before it became the home page."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"/{query}", HTTPStatus.PERMANENT_REDIRECT)
+
+
+@router.get("/predict")
+async def predict(request: Request) -> Response:
+    """One passenger."""
+    return page(request, "predict.html", days=WINDOW.observation_days)
 
 
 @router.get("/model")
