@@ -103,8 +103,13 @@ def _too_large(most: int, setting: str) -> RefusedError:
 
 
 def documented(kind: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """Describe the body for OpenAPI; `openapi.complete` adds the schema that is referred to."""
-    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    return {
-        "requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}
+    """Describe the body for OpenAPI; `openapi.describe` adds the schema that is referred to."""
+    extra = kind.model_config.get("json_schema_extra")
+    examples: Any = extra.get("examples", []) if isinstance(extra, dict) else []
+    content = {
+        "schema": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        "examples": {
+            f"example {number}": {"value": one} for number, one in enumerate(examples, start=1)
+        },
     }
+    return {"requestBody": {"required": required, "content": {"application/json": content}}}
