@@ -179,7 +179,9 @@ def test_a_misspelt_variable_is_ignored_with_a_warning_that_names_the_nearest(mo
     assert unknown_variables() == [
         "CLV_ is not a setting and is ignored. Settings: docs/reference.md.",
         "CLV_ALLOWED_HOST is not a setting and is ignored. Did you mean CLV_ALLOWED_HOSTS?",
-        "CLV_MLFLOW_TRACKING_URI is not a setting and is ignored. Did you mean "
-        + "MLFLOW_TRACKING_URI?",
+        (
+            "CLV_MLFLOW_TRACKING_URI is not a setting and is ignored. "
+            "Did you mean MLFLOW_TRACKING_URI?"
+        ),
         "CLV_PROT is not a setting and is ignored. Did you mean CLV_PORT?",
     ]
