@@ -109,8 +109,8 @@ def test_list_shows_every_key_oldest_first_and_nothing_secret(clv, kept):
 
 def test_without_a_key_the_list_says_that_the_service_is_open_and_makes_no_database(clv, home):
     assert clv("keys", "list").out == (
-        "There is no key yet: the service is open to all. "
-        "Make one: clv keys create NAME --scope predict\n"
+        "There is no key yet: the service answers without one, and only predicts if other "
+        "machines can reach it. Make one: clv keys create NAME --scope predict\n"
     )
     assert json.loads(clv("keys", "list", "--json").out) == []
     assert not home.exists()
