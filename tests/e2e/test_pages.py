@@ -12,8 +12,8 @@ from support.browser import ACCESSIBLE, DESKTOP, PHONE, Open, Scheme, shot
 from support.server import Server
 
 PAGES = {
-    "predict": "/",
-    "campaign": "/campaign",
+    "predict": "/predict",
+    "campaign": "/",
     "model": "/model",
     "reality": "/reality",
     "activity": "/activity",
@@ -99,7 +99,7 @@ def test_whoever_walks_by_keys_sees_where_they_are(visit: Open, name: str) -> No
 
 
 def test_a_passenger_is_predicted_explained_and_tracked(visit: Open, server: Server) -> None:
-    page = visit("/").page
+    page = visit("/predict").page
     page.click("summary")
     page.fill("#id", "9007199254740993")  # one more than a number of JavaScript holds
     predict(page, "5", "3", "60")
@@ -119,7 +119,7 @@ def test_a_passenger_is_predicted_explained_and_tracked(visit: Open, server: Ser
 
 
 def test_a_passenger_without_a_ride_has_no_what_if(visit: Open) -> None:
-    page = visit("/").page
+    page = visit("/predict").page
     predict(page, "0", "0", "0")
     page.wait_for_selector("#intervals .main-svg")
     assert page.is_visible("#no-what-if")
@@ -127,7 +127,7 @@ def test_a_passenger_without_a_ride_has_no_what_if(visit: Open) -> None:
 
 
 def test_what_is_wrong_stands_beside_its_field(visit: Open, server: Server) -> None:
-    seen = visit("/", width=PHONE)
+    seen = visit("/predict", width=PHONE)
     page = seen.page
     predict(page, "8", "many", "")
     page.wait_for_selector("#recency_7-error:not([hidden])")
@@ -147,7 +147,7 @@ def test_what_is_wrong_stands_beside_its_field(visit: Open, server: Server) -> N
 
 
 def test_a_service_that_is_gone_is_said(visit: Open) -> None:
-    seen = visit("/", scheme="dark")
+    seen = visit("/predict", scheme="dark")
     seen.page.route("**/api/**", lambda route: route.abort())
     predict(seen.page, "1", "1", "5")
     seen.page.wait_for_selector("#failed:not([hidden])")

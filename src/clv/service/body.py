@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
+from clv.service.messages import located
 from clv.service.problems import RefusedError
 from clv.service.worker import worker_of
 
@@ -52,10 +53,7 @@ async def parsed(kind: type[_Body], request: Request, *, required: bool = True) 
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError(
-            [{**one, "loc": ("body", *one["loc"])} for one in errors]
-        ) from None
+        raise RequestValidationError(located(error, "body")) from None
 
 
 async def stored(request: Request, path: Path) -> None:
@@ -105,8 +103,13 @@ def _too_large(most: int, setting: str) -> RefusedError:
 
 
 def documented(kind: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """Describe the body for OpenAPI; `openapi.complete` adds the schema that is referred to."""
-    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    return {
-        "requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}
+    """Describe the body for OpenAPI; `openapi.describe` adds the schema that is referred to."""
+    extra = kind.model_config.get("json_schema_extra")
+    examples: Any = extra.get("examples", []) if isinstance(extra, dict) else []
+    content = {
+        "schema": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        "examples": {
+            f"example {number}": {"value": one} for number, one in enumerate(examples, start=1)
+        },
     }
+    return {"requestBody": {"required": required, "content": {"application/json": content}}}

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from clv.errors import ClvError
 from clv.service.pages.campaign import chosen_passengers, verdict
@@ -29,12 +29,6 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def predict(request: Request) -> Response:
-    """One passenger."""
-    return page(request, "predict.html", days=WINDOW.observation_days)
-
-
-@router.get("/campaign")
 async def campaign(request: Request) -> Response:
     """A segment, and whether a campaign is worth it."""
     columns = {"id": "who it is"} | {column.name: column.meaning for column in WINDOW.features}
@@ -45,6 +39,19 @@ async def campaign(request: Request) -> Response:
         columns=columns,
         most_bytes=worker_of(request).settings.max_upload_bytes,
     )
+
+
+@router.get("/campaign")
+async def former_campaign(request: Request) -> Response:
+    """The address that Campaign had before it became the home page."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"/{query}", HTTPStatus.PERMANENT_REDIRECT)
+
+
+@router.get("/predict")
+async def predict(request: Request) -> Response:
+    """One passenger."""
+    return page(request, "predict.html", days=WINDOW.observation_days)
 
 
 @router.get("/model")
@@ -69,7 +76,8 @@ async def report(request: Request) -> Response:
             status=HTTPStatus.NOT_FOUND,
             title="No report",
             detail="The training of the model that serves left no report that can be read.",
-            way=None,
+            way="/model",
+            way_says="To the model",
         )
     headers = {"content-security-policy": _REPORT_POLICY}
     return Response(content, media_type="text/html", headers=headers)
@@ -85,6 +93,18 @@ async def reality(request: Request) -> Response:
 async def activity(request: Request) -> Response:
     """What was asked."""
     return page(request, "activity.html")
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """The OpenAPI document, to read and to try out."""
+    return page(request, "docs.html")
+
+
+@router.get("/redoc")
+async def redoc() -> Response:
+    """Another view of the document once stood here; one is enough."""
+    return RedirectResponse("/docs", HTTPStatus.PERMANENT_REDIRECT)
 
 
 @router.get("/static/{name}")
