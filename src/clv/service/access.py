@@ -46,6 +46,7 @@ _PREDICTS = frozenset(
     {
         "/api/predict",
         "/api/predict/batch",
+        "/api/predict/tryout",
         "/api/segments/evaluate",
         "/campaign/judge",
         "/campaign/chosen",

@@ -20,10 +20,13 @@ from clv.service.schemas import (
     Passenger,
     PredictIn,
     PredictionOut,
+    TryOutIn,
+    TryOutOut,
     answer,
     tracked,
 )
 from clv.service.worker import worker_of
+from clv.tracking import Source
 
 __all__ = ["router"]
 
@@ -44,8 +47,27 @@ async def predict(request: Request) -> Response:
 
     Returns once the request is tracked.
     """
+    return await _predict(request, await parsed(PredictIn, request), "api")
+
+
+@router.post(
+    "/api/predict/tryout",
+    summary="Try out a prediction",
+    response_model=TryOutOut,
+    openapi_extra=documented(TryOutIn),
+)
+async def try_out(request: Request) -> Response:
+    """The same prediction, for people who try values out, as on the page Predict.
+
+    It is tracked with the source `page`, and counts nowhere as the prediction of a passenger:
+    neither in `/api/requests/{passenger_id}` nor in the monitoring or the metrics. `id` may be left
+    out.
+    """
+    return await _predict(request, await parsed(TryOutIn, request), "page")
+
+
+async def _predict(request: Request, asked: PredictIn | TryOutIn, source: Source) -> Response:
     worker = worker_of(request)
-    asked = await parsed(PredictIn, request)
     models = worker.models.current()
     version = models.champion.version
 
@@ -54,9 +76,11 @@ async def predict(request: Request) -> Response:
         return model.predict_one(*activity, level=asked.level).in_cents()
 
     said = ask(models.champion)
-    row = tracked(asked, said, version, utc_now(), _in_shadow(models, ask), models.shadow_version)
+    shadow = _in_shadow(models, ask)
+    row = tracked(asked, said, version, utc_now(), shadow, models.shadow_version, source)
     await worker.request_log.append([row])
-    worker.metrics.predicted(version, said)
+    if source != "page":
+        worker.metrics.predicted(version, said)
     return _json(answer(asked.id, said, _note(asked, said, models.champion), version))
 
 
@@ -83,7 +107,7 @@ async def predict_batch(request: Request) -> Response:
     now = utc_now()
     await worker.request_log.append(
         [
-            tracked(asked, one, version, now, shadow, models.shadow_version)
+            tracked(asked, one, version, now, shadow, models.shadow_version, "batch")
             for asked, one, shadow in zip(passengers, said, shadows, strict=True)
         ]
     )

@@ -27,6 +27,8 @@ from clv.service.schemas.predictions import (
     PassengerIn,
     PredictIn,
     PredictionOut,
+    TryOutIn,
+    TryOutOut,
     answer,
     tracked,
 )
@@ -63,6 +65,8 @@ __all__ = [
     "ResetOut",
     "SegmentIn",
     "SegmentOut",
+    "TryOutIn",
+    "TryOutOut",
     "UploadIn",
     "Version",
     "answer",

@@ -6,7 +6,7 @@
 
   function fillTable(place, rows, isLinked) {
     by(place).replaceChildren(...rows.map((row) => {
-      const id = isLinked ? make("a", { href: `/activity?passenger=${row.id}` }, String(row.id)) : String(row.id);
+      const id = row.id === null ? "tried out" : isLinked ? make("a", { href: `/activity?passenger=${row.id}` }, String(row.id)) : String(row.id);
       const known = (value, show) => (value === null ? "–" : show(value));
       const cells = [
         id, row.recency_7, row.frequency_7, money(row.monetary_7), money(row.monetary_30),

@@ -93,7 +93,7 @@
     clearErrors(form);
     by("result").setAttribute("aria-busy", "true");
     by("send").disabled = true;
-    const answer = await ask("POST", "/api/predict", body());
+    const answer = await ask("POST", "/api/predict/tryout", body());
     by("send").disabled = false;
     if (answer.ok) {
       const query = new URLSearchParams(names.slice(0, 3).map((name) => [name, form.elements[name].value.trim()]));
