@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clv.cli.show import JsonOption, ask, note, print_json, say, shown
+from clv.cli.show import JsonOption, ask, audited, note, print_json, say, shown
 from clv.clock import utc_now
 from clv.errors import OutputError, StoreError
 from clv.settings import load_settings
@@ -68,6 +68,7 @@ def restore(
     finally:
         if keep.exists() and not was_there:
             note(f"What was there before is kept in {shown(keep)}")
+    audited("restore", f"{requests} requests from {shown(source)}")
     say(f"{_counted(requests)} restored to {shown(file)}")
     if had_keys and not _has_keys(settings.tracking_url):
         note(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clv.cli.show import JsonOption, note, print_json, say, table
+from clv.cli.show import JsonOption, audited, note, print_json, say, table
 from clv.clock import utc_now
 from clv.settings import load_settings
 
@@ -63,6 +63,7 @@ def create(
     with _store() as store:
         key, text = store.create(name, scope, at=utc_now(), requests_per_s=requests_per_s)
         is_first = len(store.keys()) == 1
+    audited("create key", f"{key.id} {key.name!r} for {_scopes(key)}")
     if as_json:
         print_json({**_public(key), "key": text})
     else:
@@ -128,6 +129,7 @@ def revoke(
     with _store() as store:
         key = store.revoke(key_id, at=utc_now())
         keys = store.keys()
+    audited("revoke key", f"{key.id} {key.name!r}")
     say(f"Key {key.id} ({key.name}) is revoked since {_minute(key.revoked_at)} UTC.")
     if all(one.revoked_at for one in keys):
         say(

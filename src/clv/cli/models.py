@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clv.cli.scoring import predictor_of
-from clv.cli.show import JsonOption, print_json, say, table
+from clv.cli.show import JsonOption, audited, print_json, say, table
 from clv.settings import load_settings
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def promote(
     """
     predictor_of(load_settings(), version)  # what no service could load must not become champion
     _registry().promote(version, reason)
+    audited("promote", f"version {version}: {reason!r}")
     say(f"Version {version} is champion.")
 
 
@@ -78,4 +79,6 @@ def rollback() -> None:
     registry = _registry()
     if before := registry.champion_before():
         predictor_of(load_settings(), before)  # as in `promote`
-    say(f"Version {registry.rollback()} is champion again.")
+    champion = registry.rollback()
+    audited("roll back", f"to version {champion}")
+    say(f"Version {champion} is champion again.")

@@ -1,8 +1,10 @@
 """How the command line speaks: tables and progress for people, JSON for machines."""
 
 import dataclasses
+import getpass
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from clv.clock import utc_now
 from clv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ __all__ = [
     "JsonOption",
     "Stages",
     "ask",
+    "audited",
     "complain",
     "figure",
     "note",
@@ -61,6 +65,15 @@ def say(text: str) -> None:
 def note(text: str) -> None:
     """Something beside the answer, on standard error."""
     _console(sys.stderr).print(text, markup=False, soft_wrap=True, style="dim")
+
+
+def audited(action: str, result: str) -> None:
+    """Who changed what and when, on standard error, for whoever collects it."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = f"uid {os.getuid()}"
+    note(f"audit: {utc_now():%Y-%m-%dT%H:%M:%SZ} {action} by {user}: {result}")
 
 
 def complain(text: str) -> None:

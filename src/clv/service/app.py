@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,30 @@ from fastapi import FastAPI
 
 from clv.errors import ClvError
 from clv.registry import LastServed, open_registry
-from clv.service.access import Keyring, is_loopback
+from clv.service.access import Keyring
+from clv.service.anonymous import AnonymousAccess
 from clv.service.connections import Connections
 from clv.service.draining import draining
 from clv.service.metrics import Metrics
 from clv.service.middleware import Gate
 from clv.service.models import Models
 from clv.service.openapi import describe
+from clv.service.pages import refused_page
 from clv.service.pages import router as pages
 from clv.service.problems import handle_errors
 from clv.service.reality import Reality
 from clv.service.routes import DIRECT, ROUTERS
+from clv.service.sessions import Sessions
 from clv.service.worker import Worker
 from clv.settings import Settings, load_settings, metrics_folder
-from clv.tracking import DatabaseRequestLog, KeyStore, RequestQueries, open_database, upgrade
+from clv.tracking import (
+    DatabaseRequestLog,
+    KeyStore,
+    RequestQueries,
+    SessionStore,
+    open_database,
+    upgrade,
+)
 
 __all__ = ["create_api", "create_app"]
 
@@ -42,8 +53,8 @@ _PULSE_S = 1.0
 def create_app(settings: Settings | None = None) -> Gate:
     """Build the application; databases are opened when it starts, not here."""
     settings = settings or load_settings()
-    local = is_loopback(settings.host)
-    return Gate(create_api(settings), DIRECT, access_log=settings.access_log, local=local)
+    anonymous = AnonymousAccess.of(settings)
+    return Gate(create_api(settings), DIRECT, access_log=settings.access_log, anonymous=anonymous)
 
 
 def create_api(settings: Settings) -> FastAPI:
@@ -59,8 +70,11 @@ def create_api(settings: Settings) -> FastAPI:
         version=version("clv"),
         summary="What a customer will be worth, from what they did in their first days.",
         lifespan=lifespan,
+        docs_url=None,  # those of FastAPI load their scripts from elsewhere
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
-    handle_errors(api)
+    handle_errors(api, refused_page)
     for router in (*ROUTERS, pages):
         api.include_router(router)
     describe(api)
@@ -81,7 +95,13 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.push_async_callback(request_log.close)
         queries = RequestQueries(engine)
         closing.callback(queries.close)
-        keyring = Keyring(KeyStore(engine), settings.requests_per_s, settings.poll_interval_s)
+        lifetime = timedelta(hours=settings.session_hours)
+        keyring = Keyring(
+            KeyStore(engine),
+            Sessions(SessionStore(engine), lifetime, settings.poll_interval_s),
+            settings.requests_per_s,
+            settings.poll_interval_s,
+        )
         keyring.start()
         closing.callback(keyring.stop)
         registry = open_registry(settings)
@@ -95,6 +115,8 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
             models.current()
         except ClvError as error:
             _log.warning("Started without a model: %s", error)
+        for warning in worker.warnings():
+            _log.warning("%s", warning)
         connections = Connections(settings.max_connections, settings.read_timeout_s)
         for task in (connections.watch(), _pulse(worker)):
             closing.push_async_callback(_end, asyncio.create_task(task))

@@ -1,7 +1,7 @@
 """Every error as RFC 9457 problem details: one place where errors become status codes."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
 
 from clv.errors import (
     BundleError,
@@ -79,11 +81,18 @@ class RefusedError(ClvError):
         self.reasons = reasons
 
 
-def handle_errors(app: FastAPI) -> None:
-    """Register the handlers."""
+def handle_errors(app: FastAPI, shown: Callable[[Scope, Exception], Response | None]) -> None:
+    """Register the handlers.
 
-    async def handled(_: Request, error: Exception) -> JSONResponse:
-        return problem(error)
+    Parameters
+    ----------
+    app : FastAPI
+    shown : callable
+        Makes the page that someone with a browser sees, or None for problem details.
+    """
+
+    async def handled(request: Request, error: Exception) -> Response:
+        return shown(request.scope, error) or problem(error)
 
     for kind in (RequestValidationError, ClvError, HTTPException, Exception):
         app.exception_handler(kind)(handled)

@@ -11,13 +11,18 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess, multiprocess
 
 from clv.errors import ServeError
-from clv.service.access import is_loopback
+from clv.service.anonymous import AnonymousAccess
 from clv.service.logs import configuration
 from clv.service.metrics_files import folder_for_metrics
 from clv.settings import Settings, tell_workers
 from clv.tracking import KeyStore, open_database, upgrade
 
 __all__ = ["serve"]
+
+_OPEN_HERE = (
+    "No API key exists: open to everyone on this machine, and to nobody else. "
+    "To close it, create an API key: clv keys create NAME --scope admin"
+)
 
 # A worker that cannot start in place of another, as while the database is away, is tried again like
 # one that died; uvicorn would end those that serve. It compares exit codes with this: 256 is none.
@@ -45,6 +50,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         host, port = listening.getsockname()[:2]
         tell_workers(metrics=str(folder), host=host)
         _allow_connections(settings.max_connections)
+        proxies = settings.trusted_proxies
         config = uvicorn.Config(
             "clv.service.app:create_app",
             factory=True,
@@ -54,13 +60,14 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             log_config=configuration(settings),
             access_log=False,
             server_header=False,
+            forwarded_allow_ips="*" if "*" in proxies else list(proxies),
             timeout_graceful_shutdown=20,
         )
         closed = _has_keys(settings)
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         say(f"Serving on {address} (documentation: {address}/docs)")
         if not closed:
-            say(_open_to(host))
+            say(AnonymousAccess.of(settings).warning or _OPEN_HERE)
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C after all is done: a success, too
             if settings.workers == 1:
                 uvicorn.Server(config).run(sockets=[listening])
@@ -76,14 +83,6 @@ def _has_keys(settings: Settings) -> bool:
         return bool(KeyStore(engine).keys())
     finally:
         engine.dispose()
-
-
-def _open_to(host: str) -> str:
-    """Who may use a service without keys."""
-    make_one = "Create an API key to close it: clv keys create NAME --scope admin"
-    if is_loopback(host):
-        return f"No API key: open to everybody on this machine, and to nobody else. {make_one}"
-    return f"No API key, and not on loopback: OPEN TO EVERYBODY who reaches {host}. {make_one}"
 
 
 def _allow_connections(connections: int) -> None:

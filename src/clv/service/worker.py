@@ -12,12 +12,14 @@ from clv.aside import Aside
 from clv.errors import NotTrainedError, PromotionError, RegistryError, StoreError
 from clv.registry import Registry, Version
 from clv.service.access import Keyring
+from clv.service.anonymous import AnonymousAccess
 from clv.service.metrics import Metrics
 from clv.service.models import Models, load
 from clv.service.problems import RefusedError
 from clv.service.reality import Reality
 from clv.service.schemas import ReadyOut
-from clv.settings import Settings
+from clv.service.sessions import Guesses
+from clv.settings import Settings, unknown_variables
 from clv.tracking import RequestLog, RequestQueries
 
 __all__ = ["Worker", "worker_of"]
@@ -50,6 +52,8 @@ class Worker:
     reality: Reality
     draining: bool = False
     judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
+    guesses: Guesses = field(default_factory=Guesses, init=False)
+    _unknown: list[str] = field(default_factory=unknown_variables, init=False)
     _registry_calls: Aside = field(
         default_factory=lambda: Aside("registry", _REGISTRY_CALLS, _REGISTRY_S, _registry_hangs),
         init=False,
@@ -72,7 +76,7 @@ class Worker:
             reasons.append(str(error))
         if broken := await self._store_fails():
             reasons.append(broken)
-        warnings = self.models.warnings()
+        warnings = self.warnings()
         if reasons:
             raise RefusedError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -88,10 +92,15 @@ class Worker:
             warnings=warnings,
         )
 
+    def warnings(self) -> list[str]:
+        """What needs somebody's attention although predictions are answered."""
+        anonymous = None if self.keyring.required else AnonymousAccess.of(self.settings).warning
+        return [*self.models.warnings(), *filter(None, [anonymous]), *self._unknown]
+
     def pulse(self) -> None:
         """Bring the gauges up to date."""
         self.metrics.set_state(
-            self.models.versions(), self.request_log.waiting_rows, len(self.models.warnings())
+            self.models.versions(), self.request_log.waiting_rows, len(self.warnings())
         )
 
     async def ask_registry(self, question: Callable[..., _T], *arguments: Any) -> _T:

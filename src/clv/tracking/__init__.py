@@ -25,6 +25,7 @@ from clv.tracking.reading import (
     read_tracked,
 )
 from clv.tracking.restoring import restore
+from clv.tracking.sessions import Session, SessionStore
 from clv.tracking.tables import AMOUNTS, COUNTS, api_keys, metadata, requests
 from clv.tracking.writer import DatabaseRequestLog, open_request_log
 
@@ -50,6 +51,8 @@ __all__ = [
     "RequestLog",
     "RequestQueries",
     "Scope",
+    "Session",
+    "SessionStore",
     "Source",
     "Spread",
     "Tracked",

@@ -32,6 +32,7 @@ __all__ = [
     "outcomes",
     "promise_sums",
     "requests",
+    "sessions",
 ]
 
 # MLflow calls its version table `alembic_version`; both must be able to live in one database.
@@ -185,4 +186,13 @@ api_keys = Table(
     Column("revoked_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
     Column("digest", LargeBinary, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
 )

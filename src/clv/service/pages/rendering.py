@@ -11,15 +11,12 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from clv.service.access import PAGES
+from clv.service.access import KEY, PAGES
 from clv.service.pages.static import address, plotly_style_id
 from clv.service.worker import worker_of
 from clv.tracking import ApiKey, Scope
 
-__all__ = ["KEY", "may", "page"]
-
-#: Where the gate leaves the key that let a request in; nothing where none is needed.
-KEY = "clv.key"
+__all__ = ["may", "page"]
 
 #: Only what this service serves: no script or style in the text of a page, nothing from elsewhere.
 _POLICY = "; ".join(

@@ -76,7 +76,8 @@ async def report(request: Request) -> Response:
             status=HTTPStatus.NOT_FOUND,
             title="No report",
             detail="The training of the model that serves left no report that can be read.",
-            way=None,
+            way="/model",
+            way_says="To the model",
         )
     headers = {"content-security-policy": _REPORT_POLICY}
     return Response(content, media_type="text/html", headers=headers)
@@ -92,6 +93,18 @@ async def reality(request: Request) -> Response:
 async def activity(request: Request) -> Response:
     """What was asked."""
     return page(request, "activity.html")
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """The OpenAPI document, to read and to try out."""
+    return page(request, "docs.html")
+
+
+@router.get("/redoc")
+async def redoc() -> Response:
+    """Another view of the document once stood here; one is enough."""
+    return RedirectResponse("/docs", HTTPStatus.PERMANENT_REDIRECT)
 
 
 @router.get("/static/{name}")

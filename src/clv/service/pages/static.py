@@ -1,4 +1,4 @@
-"""What pages load: our scripts and styles, and the plotting library of the installed package."""
+"""What pages load: our scripts and styles, the plotting library and Swagger UI."""
 
 import asyncio
 import gzip
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from importlib.metadata import distribution, version
+from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from clv.service.problems import RefusedError
 __all__ = ["address", "answer_static", "plotly_style_id"]
 
 _PLOTLY = "plotly.min.js"
+#: Swagger UI, as this package bundles it.
+_SWAGGER = "fastapi-offline"
+_SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 _KINDS = {
     ".css": "text/css; charset=utf-8",
     ".csv": "text/csv; charset=utf-8",
@@ -76,24 +79,28 @@ def plotly_style_id() -> str:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _files() -> dict[str, Path]:
     """Each file that there is: nothing else is ever read, whatever the path says."""
-    ours = files("clv.service.pages") / "static"
-    found = {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in ours.iterdir()
+    ours = Path(str(files("clv.service.pages") / "static"))
+    # By their paths: to import plotly takes as long as to start the service.
+    swagger = Path(str(distribution(_SWAGGER).locate_file("fastapi_offline/static")))
+    return {
+        **{file.name: file for file in ours.iterdir()},
+        **{name: swagger / name for name in _SWAGGER_FILES},
+        _PLOTLY: Path(str(distribution("plotly").locate_file(f"plotly/package_data/{_PLOTLY}"))),
     }
-    return {**found, _PLOTLY: version("plotly")}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for name, file in _files().items()
+    }
 
 
 @cache
 def _read(name: str) -> _File:
-    kind = _KINDS[Path(name).suffix]
-    if name == _PLOTLY:
-        # By its path: to import the package takes as long as to start the service.
-        path = Path(str(distribution("plotly").locate_file(f"plotly/package_data/{_PLOTLY}")))
-        return _File(kind, _versions()[name], path.read_bytes())
-    content = (files("clv.service.pages") / "static" / name).read_bytes()
-    return _File(kind, _versions()[name], content)
+    return _File(_KINDS[Path(name).suffix], _versions()[name], _files()[name].read_bytes())
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request
 
+from clv.service.audit import audit
 from clv.service.body import documented, parsed
 from clv.service.schemas import ModelOut, ModelsOut, PromoteIn, Version
 from clv.service.worker import worker_of
@@ -31,11 +32,15 @@ async def promote(version: Version, request: Request) -> ModelOut:
     """Make a version the champion, once it is known to load; all workers follow in seconds."""
     worker = worker_of(request)
     body = await parsed(PromoteIn, request, required=False)
-    return ModelOut.of(await worker.ask_registry(worker.promote, version, body.reason))
+    champion = await worker.ask_registry(worker.promote, version, body.reason)
+    audit(request, "promote", f"version {version}: {body.reason!r}", version=version)
+    return ModelOut.of(champion)
 
 
 @router.post("/{version}/rollback", summary="Return to the champion before")
 async def rollback(version: Version, request: Request) -> ModelOut:
     """Leave this version, which must be champion, for the one before; answers that one."""
     worker = worker_of(request)
-    return ModelOut.of(await worker.ask_registry(worker.roll_back, version))
+    champion = await worker.ask_registry(worker.roll_back, version)
+    audit(request, "roll back", f"from version {version} to {champion.number}", version=version)
+    return ModelOut.of(champion)
