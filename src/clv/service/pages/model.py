@@ -1,4 +1,4 @@
-"""What the page of the model shows: the champion, its training, and the other versions."""
+"""The Model page: the champion, its training, the other versions and their history."""
 
 import json
 import logging
@@ -59,6 +59,8 @@ class ModelView:
         Of that version.
     versions : tuple of Version or None
         All there are, newest first.
+    before : str or None
+        The version that a rollback returns to.
     warnings : tuple of str
     """
 
@@ -67,6 +69,7 @@ class ModelView:
     manifest: Manifest | None
     training: Training | None
     versions: tuple[Version, ...] | None
+    before: str | None
     warnings: tuple[str, ...]
 
 
@@ -79,9 +82,9 @@ async def model_view(worker: Worker) -> ModelView:
         why_none = str(error)
     else:
         serving, manifest = champion.version, champion.manifest
-    versions = None
+    versions, before = None, None
     try:
-        versions = tuple(await worker.ask_registry(worker.registry.versions))
+        versions, before = await worker.ask_registry(_registered, worker.registry)
     except ClvError as error:
         _log.warning("The versions cannot be listed: %s", error)
     return ModelView(
@@ -90,6 +93,7 @@ async def model_view(worker: Worker) -> ModelView:
         manifest,
         await _training(worker, serving) if serving else None,
         versions,
+        before,
         tuple(worker.models.warnings()),
     )
 
@@ -107,6 +111,10 @@ def report_page(registry: Registry, number: str) -> bytes:
     from clv.evaluation import REPORT_PAGE  # noqa: PLC0415 - see `_read`
 
     return registry.report(number, REPORT_PAGE).read_bytes()
+
+
+def _registered(registry: Registry) -> tuple[tuple[Version, ...], str | None]:
+    return tuple(registry.versions()), registry.champion_before()
 
 
 async def _training(worker: Worker, number: str) -> Training | None:
