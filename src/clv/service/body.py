@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
+from clv.service.messages import located
 from clv.service.problems import RefusedError
 from clv.service.worker import worker_of
 
@@ -52,10 +53,7 @@ async def parsed(kind: type[_Body], request: Request, *, required: bool = True) 
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError(
-            [{**one, "loc": ("body", *one["loc"])} for one in errors]
-        ) from None
+        raise RequestValidationError(located(error, "body")) from None
 
 
 async def stored(request: Request, path: Path) -> None:

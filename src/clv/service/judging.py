@@ -24,6 +24,7 @@ from clv.data.sources import open_source
 from clv.errors import DataError
 from clv.schema import Activity
 from clv.service.body import parsed, stored
+from clv.service.messages import located
 from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
 from clv.service.worker import worker_of
@@ -108,10 +109,7 @@ def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
     try:
         return model.model_validate_strings(dict(query))
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError(
-            [{**one, "loc": ("query", *one["loc"])} for one in errors]
-        ) from None
+        raise RequestValidationError(located(error, "query")) from None
 
 
 def _renamed(columns: Sequence[str]) -> Mapping[str, str]:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,13 +21,13 @@ from clv.errors import (
     RegistryError,
     StoreError,
 )
+from clv.service.messages import field_error
 from clv.service.schemas import FieldError, Problem
 
 __all__ = ["RefusedError", "handle_errors", "problem"]
 
 _log = logging.getLogger(__name__)
 
-_SHOWN = 100  # characters of a bad value that are repeated
 _MOST_ERRORS = 20
 _RETRY = {"Retry-After": "5"}
 
@@ -115,7 +114,7 @@ def problem(error: Exception) -> JSONResponse:
 
 def _invalid(error: RequestValidationError) -> JSONResponse:
     found = error.errors()
-    errors = [_field_error(item) for item in found[:_MOST_ERRORS]]
+    errors = [field_error(item) for item in found[:_MOST_ERRORS]]
     first = errors[0]
     return _answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -145,29 +144,14 @@ def _answer(
     headers: Mapping[str, str] | None = None,
     reasons: Sequence[str] = (),
 ) -> JSONResponse:
-    body = Problem(
-        title=status.phrase,
-        status=status,
-        detail=detail,
-        errors=list(errors),
-        reasons=list(reasons),
-    )
+    body = Problem(title=status.phrase, status=int(status), detail=detail)
+    if errors:
+        body.errors = list(errors)
+    if reasons:
+        body.reasons = list(reasons)
     return JSONResponse(
-        body.model_dump(exclude_defaults=True) | {"status": int(status)},
+        body.model_dump(exclude_unset=True),
         status_code=status,
         media_type="application/problem+json",
         headers=dict(headers) if headers else None,
-    )
-
-
-def _field_error(item: Mapping[str, Any]) -> FieldError:
-    """One of pydantic's errors, safe to send: NaN, infinities and lone surrogates become text."""
-    where = ".".join(str(part) for part in item["loc"])
-    value = "" if item["type"] == "missing" else ascii(item.get("input"))
-    if item["type"] == "contradiction":
-        value = ""  # the message names all three
-    shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
-    message = str(item["msg"]).encode("ascii", "backslashreplace").decode()
-    return FieldError(
-        field=where.encode("ascii", "backslashreplace").decode(), value=shown, message=message
     )

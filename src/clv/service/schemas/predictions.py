@@ -53,12 +53,12 @@ class Passenger(_In):
             if contradiction.holds(self.recency_7, self.frequency_7, self.monetary_7):
                 raise PydanticCustomError(
                     "contradiction",
-                    "{says} (recency_7={recency}, frequency_7={frequency}, monetary_7={monetary})",
+                    "{says} (last ride on day {day}, rides: {rides}, money spent: {spent})",
                     {
                         "says": contradiction.says,
-                        "recency": self.recency_7,
-                        "frequency": self.frequency_7,
-                        "monetary": self.monetary_7,
+                        "day": self.recency_7,
+                        "rides": self.frequency_7,
+                        "spent": f"{self.monetary_7:,.2f}",
                     },
                 )
         return self
