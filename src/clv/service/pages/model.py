@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from clv.bundle import Manifest
 from clv.errors import ClvError, NotTrainedError
-from clv.registry import Registry, Version
+from clv.registry import Decision, Registry, Version
 from clv.service.worker import Worker
 
 __all__ = ["Drawn", "ModelView", "Training", "model_view", "report_page"]
@@ -59,6 +59,8 @@ class ModelView:
         Of that version.
     versions : tuple of Version or None
         All there are, newest first.
+    history : tuple of Decision or None
+        Changes of the champion and the challenger, newest first.
     warnings : tuple of str
     """
 
@@ -67,6 +69,7 @@ class ModelView:
     manifest: Manifest | None
     training: Training | None
     versions: tuple[Version, ...] | None
+    history: tuple[Decision, ...] | None
     warnings: tuple[str, ...]
 
 
@@ -79,9 +82,10 @@ async def model_view(worker: Worker) -> ModelView:
         why_none = str(error)
     else:
         serving, manifest = champion.version, champion.manifest
-    versions = None
+    versions = history = None
     try:
         versions = tuple(await worker.ask_registry(worker.registry.versions))
+        history = tuple(await worker.ask_registry(worker.registry.history))
     except ClvError as error:
         _log.warning("The versions cannot be listed: %s", error)
     return ModelView(
@@ -90,6 +94,7 @@ async def model_view(worker: Worker) -> ModelView:
         manifest,
         await _training(worker, serving) if serving else None,
         versions,
+        history,
         tuple(worker.models.warnings()),
     )
 

@@ -22,7 +22,6 @@
     by("confirm-text").textContent = promotes
       ? "It answers every prediction from now on. The champion of today stays known, so that you can roll back."
       : "The champion before answers again, once it is known to load.";
-    by("reason-field").hidden = !promotes;
     by("reason").value = "";
     by("go").textContent = promotes ? "Promote" : "Roll back";
     dialog.showModal();
@@ -35,7 +34,7 @@
     const { act, version } = chosen;
     const reason = by("reason").value.trim();
     by("go").disabled = true;
-    const answer = await ask("POST", `/api/models/${version}/${act}`, act === "promote" && reason ? JSON.stringify({ reason }) : undefined);
+    const answer = await ask("POST", `/api/models/${version}/${act}`, reason ? JSON.stringify({ reason }) : undefined);
     by("go").disabled = false;
     if (answer.ok) { location.reload(); return; }
     by("act-error").textContent = answer.data.detail;
