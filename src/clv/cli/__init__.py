@@ -26,6 +26,7 @@ from clv.cli import (
     validation,
 )
 from clv.cli.show import complain
+from clv.cli.signals import ending_tidily
 from clv.errors import ClvError, UsageError
 
 __all__ = ["app", "main"]
@@ -65,7 +66,8 @@ app.add_typer(database.app, name="db")
 def main() -> None:
     """Run the command line; an expected error is one line, not a traceback."""
     try:
-        app()
+        with ending_tidily():
+            app()
     except ClvError as error:
         complain(str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -8,7 +8,6 @@ import jinja2
 import plotly.offline
 from markupsafe import Markup
 
-from clv.errors import OutputError
 from clv.evaluation.evaluate import Evaluation
 from clv.evaluation.figures import (
     capture_picture,
@@ -21,7 +20,7 @@ from clv.evaluation.figures import (
 )
 from clv.evaluation.style import Picture
 from clv.evaluation.validate import Validation
-from clv.files import replacing
+from clv.files import write_text
 
 __all__ = [
     "REPORT_JSON",
@@ -29,7 +28,6 @@ __all__ = [
     "TO_COME",
     "pictures_of",
     "render_page",
-    "save_page",
     "write_page",
 ]
 
@@ -54,23 +52,7 @@ def write_page(validation: Validation, path: Path) -> None:
         jinja2.PackageLoader("clv.evaluation", "templates"),
         {"validation": validation, "pictures": {one.name: one for one in _pictures(validation)}},
     )
-    save_page(page, path)
-
-
-def save_page(page: str, path: Path) -> None:
-    """Write a page, whole or not at all; what was there before stays where it cannot be.
-
-    Raises
-    ------
-    OutputError
-        Where it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            part.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be written: {error.strerror}.") from error
+    write_text(path, page)
 
 
 def render_page(template: str, loader: jinja2.BaseLoader, values: Mapping[str, Any]) -> str:
