@@ -37,6 +37,7 @@ NEEDED = {
     ("GET", "/api/requests/{passenger_id}"): "read",
     ("GET", "/api/models"): "read",
     ("GET", "/metrics"): "read",
+    ("GET", "/api/models/history"): "read",
     ("POST", "/api/models/{version}/promote"): "admin",
     ("POST", "/api/models/{version}/rollback"): "admin",
     ("POST", "/reset"): "admin",

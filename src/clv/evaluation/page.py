@@ -10,7 +10,6 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from clv.errors import OutputError
 from clv.evaluation.evaluate import Evaluation
 from clv.evaluation.figures import (
     capture_picture,
@@ -23,7 +22,7 @@ from clv.evaluation.figures import (
 )
 from clv.evaluation.style import Picture
 from clv.evaluation.validate import Validation
-from clv.files import replacing
+from clv.files import write_text
 
 __all__ = [
     "REPORT_JSON",
@@ -33,7 +32,6 @@ __all__ = [
     "pictures_of",
     "prose",
     "render_page",
-    "save_page",
     "write_page",
 ]
 
@@ -61,23 +59,7 @@ def write_page(validation: Validation, path: Path) -> None:
         jinja2.PackageLoader("clv.evaluation", "templates"),
         {"validation": validation, "pictures": {one.name: one for one in _pictures(validation)}},
     )
-    save_page(page, path)
-
-
-def save_page(page: str, path: Path) -> None:
-    """Write a page, whole or not at all; what was there before stays where it cannot be.
-
-    Raises
-    ------
-    OutputError
-        Where it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            part.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be written: {error.strerror}.") from error
+    write_text(path, page)
 
 
 def render_page(template: str, loader: jinja2.BaseLoader, values: Mapping[str, Any]) -> str:

@@ -11,12 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from clv.bundle import Manifest
 from clv.errors import ClvError, NotTrainedError
-from clv.registry import Registry, Version
+from clv.registry import Decision, Registry, Version
 from clv.service.worker import Worker
 
 __all__ = ["Drawn", "ModelView", "Training", "model_view", "report_page"]
 
 _log = logging.getLogger(__name__)
+_SHOWN = 50  # changes of the history
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class ModelView:
         All there are, newest first.
     before : str or None
         The version that a rollback returns to.
+    history : tuple of Decision
+        Who changed which version serves, when and why; newest first.
     warnings : tuple of str
     """
 
@@ -70,6 +73,7 @@ class ModelView:
     training: Training | None
     versions: tuple[Version, ...] | None
     before: str | None
+    history: tuple[Decision, ...]
     warnings: tuple[str, ...]
 
 
@@ -82,9 +86,11 @@ async def model_view(worker: Worker) -> ModelView:
         why_none = str(error)
     else:
         serving, manifest = champion.version, champion.manifest
-    versions, before = None, None
+    versions: tuple[Version, ...] | None = None
+    before: str | None = None
+    history: tuple[Decision, ...] = ()
     try:
-        versions, before = await worker.ask_registry(_registered, worker.registry)
+        versions, before, history = await worker.ask_registry(_registered, worker.registry)
     except ClvError as error:
         _log.warning("The versions cannot be listed: %s", error)
     return ModelView(
@@ -94,6 +100,7 @@ async def model_view(worker: Worker) -> ModelView:
         await _training(worker, serving) if serving else None,
         versions,
         before,
+        history,
         tuple(worker.models.warnings()),
     )
 
@@ -113,8 +120,11 @@ def report_page(registry: Registry, number: str) -> bytes:
     return registry.report(number, REPORT_PAGE).read_bytes()
 
 
-def _registered(registry: Registry) -> tuple[tuple[Version, ...], str | None]:
-    return tuple(registry.versions()), registry.champion_before()
+def _registered(
+    registry: Registry,
+) -> tuple[tuple[Version, ...], str | None, tuple[Decision, ...]]:
+    history = registry.history()[:_SHOWN]
+    return tuple(registry.versions()), registry.champion_before(), tuple(history)
 
 
 async def _training(worker: Worker, number: str) -> Training | None:

@@ -2,12 +2,15 @@
 
 from clv.service.schemas.fields import WINDOW, PassengerId, Version
 from clv.service.schemas.operations import (
+    DecisionOut,
+    HistoryOut,
     ModelOut,
     ModelsOut,
     PromoteIn,
     ReadyOut,
     RequestCount,
     ResetOut,
+    RollbackIn,
 )
 from clv.service.schemas.outcomes import OutcomesIn, OutcomesOut
 from clv.service.schemas.pages import (
@@ -45,8 +48,10 @@ __all__ = [
     "BatchIn",
     "BatchOut",
     "ChosenIn",
+    "DecisionOut",
     "ExplainOut",
     "FieldError",
+    "HistoryOut",
     "IntervalOut",
     "ModelOut",
     "ModelsOut",
@@ -63,6 +68,7 @@ __all__ = [
     "ReadyOut",
     "RequestCount",
     "ResetOut",
+    "RollbackIn",
     "SegmentIn",
     "SegmentOut",
     "TryOutIn",
