@@ -12,8 +12,9 @@ from markupsafe import Markup
 from clv.campaign.figures import gain_in_words, pictures_of
 from clv.campaign.verdict import Estimate, Evaluation, probability_in_words
 from clv.data.customers import Customers
-from clv.evaluation.page import render_page, save_page
+from clv.evaluation.page import render_page
 from clv.evaluation.style import Picture
+from clv.files import write_text
 
 __all__ = ["verdict_part", "write_page"]
 
@@ -60,7 +61,7 @@ def write_page(
         _TEMPLATES,
         {**values, "show": None, "slider": False, "data": None, "model_version": version},
     )
-    save_page(page, path)
+    write_text(path, page)
 
 
 def _values(

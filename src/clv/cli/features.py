@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import HorizonDays, MasterOption, ObservationDays, window_of
+from clv.cli.options import HorizonDays, MasterOption, ObservationDays, RawOption, window_of
 from clv.cli.show import JsonOption, note, print_json, say, show_findings
 from clv.clock import utc_now
 from clv.errors import UsageError
@@ -102,6 +102,7 @@ def features(
     ] = "duckdb",
     master: MasterOption = None,
     memory_limit: MemoryLimit = None,
+    raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the activity table of a ride log: what each customer did in their first days.
@@ -121,7 +122,7 @@ def features(
     from clv.features.engine import told
 
     words = Words()
-    made = _engine(engine, master, output, memory_limit)
+    made = _engine(engine, master, output, memory_limit, raw=raw)
     with made as running:
         built = build(
             told(running, note),
@@ -159,14 +160,14 @@ def _words(given: list[str] | None) -> list[str]:
 
 @contextmanager
 def _engine(
-    name: str, master: str | None, output: str, memory_limit: str | None
+    name: str, master: str | None, output: str, memory_limit: str | None, *, raw: bool
 ) -> "Iterator[Engine]":
     if name == "duckdb":
         if master is not None:
             raise UsageError(f"--master {master} without --engine spark. Add it, or leave it out.")
         from clv.features import duckdb_engine
 
-        with duckdb_engine(Path(output), memory_limit) as running:
+        with duckdb_engine(Path(output), memory_limit, raw=raw) as running:
             yield running
         return
     if memory_limit is not None:

@@ -12,6 +12,7 @@ __all__ = [
     "JobsOption",
     "MasterOption",
     "ObservationDays",
+    "RawOption",
     "SeedOption",
     "TableOption",
     "window_of",
@@ -33,6 +34,14 @@ SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**32 - 1, help="Same seed, same result.")
 ]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Fits at a time.")]
+RawOption = Annotated[
+    bool,
+    typer.Option(
+        "--raw",
+        help="In CSV: write text as it is. Default: an apostrophe before text that a spreadsheet "
+        "would run as a formula.",
+    ),
+]
 MasterOption = Annotated[
     str | None,
     typer.Option(

@@ -10,6 +10,7 @@ from clv.cli.options import JobsOption, SeedOption
 from clv.cli.outcomes import tracking
 from clv.cli.show import JsonOption, Stages, note, print_json, say
 from clv.cli.training import require_training_libraries
+from clv.cli.user import user
 from clv.clock import utc_now
 from clv.errors import BundleError
 from clv.schema import DEFAULT_TABLE, Window
@@ -64,7 +65,7 @@ def retrain(
     from clv.training.retrain import retrain as learn_again
 
     settings = load_settings()
-    registry = open_registry(settings)
+    registry = open_registry(settings, by=user())
     source = None if only_tracked else _source(data, table_name, registry)
     with tracking(settings) as engine, Stages() as stages:
         done = learn_again(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import MasterOption, TableOption
+from clv.cli.options import MasterOption, RawOption, TableOption
 from clv.cli.show import JsonOption, print_json, rows_done, say
 from clv.errors import UsageError
 from clv.schema import DEFAULT_PREDICTIONS, DEFAULT_TABLE
@@ -74,6 +74,7 @@ def score(
         Literal["local", "spark"], typer.Option(help="Where: on this machine, or on Spark.")
     ] = "local",
     master: MasterOption = None,
+    raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Predict every customer of a table, in its order.
@@ -110,7 +111,7 @@ def score(
         with open_source(source, table_name) as opened, rows_done("scored", opened.count()) as done:
             started = time.perf_counter()
             scored = score_source(
-                opened, predictor, target, level=level, on_invalid=on_invalid, on_rows=done
+                opened, predictor, target, level=level, on_invalid=on_invalid, raw=raw, on_rows=done
             )
     seconds = time.perf_counter() - started
     if as_json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import TableOption
+from clv.cli.options import RawOption, TableOption
 from clv.cli.scoring import ModelVersion, predictor_of
 from clv.cli.show import JsonOption, note, print_json, say, table
 from clv.errors import UsageError
@@ -68,6 +68,7 @@ def segment(
     html: Annotated[Path | None, typer.Option(help="Page with the pictures to write.")] = None,
     table_name: TableOption = DEFAULT_TABLE,
     model_version: ModelVersion = None,
+    raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a campaign for these passengers is worth it, for whom, and how sure that is.
@@ -100,7 +101,8 @@ def segment(
     if output is not None:
         members = Segment(predictions, predictor.calibration)
         count = found.best.customers if best is None else best
-        write_table(chosen(customers.ids, members, campaign, count, cap=cap), output)
+        listed = chosen(customers.ids, members, campaign, count, cap=cap)
+        write_table(listed, output, raw=raw)
         note(f"{count:,} chosen passengers to {output}")
     if html is not None:
         write_page(found, customers, predictor.version, settings.currency, html)

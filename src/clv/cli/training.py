@@ -21,6 +21,7 @@ from clv.cli.features import (
 )
 from clv.cli.options import HorizonDays, JobsOption, ObservationDays, SeedOption, window_of
 from clv.cli.show import JsonOption, Stages, note, print_json, say, show_findings, shown, table
+from clv.cli.user import user
 from clv.clock import utc_now
 from clv.errors import BundleError, UsageError
 from clv.schema import DEFAULT_RIDES, DEFAULT_TABLE, Window
@@ -131,7 +132,7 @@ def train(
             f"Generated passengers are of {Window()}, not {window}. Give a table with --data."
         )
     settings = load_settings()
-    registry = open_registry(settings)
+    registry = open_registry(settings, by=user())
     if if_missing and (champion := _usable_champion(registry)):
         if as_json:
             reason = "champion already; nothing was trained"

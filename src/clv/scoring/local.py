@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from clv.bundle import DEFAULT_LEVEL, Predictor
 from clv.data.conform import ColumnNames, Conformed, find_columns
+from clv.data.output import writing_tables, writing_to
 from clv.data.sources import Source, require_other_file
 from clv.errors import DataError
-from clv.scoring.output import writing_tables, writing_to
 from clv.scoring.rows import BatchScorer, ScoredBatch
 from clv.scoring.upsert import DatabaseTable, upserting
 
@@ -48,6 +48,7 @@ def score(
     *,
     level: float = DEFAULT_LEVEL,
     on_invalid: OnInvalid = "stop",
+    raw: bool = False,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Scored:
     """Write a prediction for each row of `source`, in its order.
@@ -68,6 +69,9 @@ def score(
         Share of customers whose spend their interval holds, from 0.5 to 0.99.
     on_invalid : {'stop', 'blank'}
         What a row means that cannot be scored: an error, or a row without a prediction.
+    raw : bool
+        Whether text in a CSV file stays as it is; otherwise what a spreadsheet would take for a
+        formula begins with an apostrophe.
     on_rows : callable
         Told how many more rows are done.
 
@@ -85,7 +89,7 @@ def score(
     score_batch = BatchScorer(predictor.scorer, predictor.window, predictor.version, names, level)
     totals = np.zeros(2)
     rows = blank = out_of_support = 0
-    with _writing(source, output) as write:
+    with _writing(source, output, raw=raw) as write:
         for scored in _in_order(score_batch, source.batches(names.all())):
             usable, predictions = scored.usable, scored.predictions
             if on_invalid == "stop" and not usable.all():
@@ -103,13 +107,13 @@ def score(
 
 
 def _writing(
-    source: Source, output: Path | DatabaseTable
+    source: Source, output: Path | DatabaseTable, *, raw: bool
 ) -> AbstractContextManager[Callable[[pa.Table], None]]:
     if isinstance(output, DatabaseTable):
         return upserting(output)
     with writing_to(output):
         require_other_file(source, output)
-    return writing_tables(output)
+    return writing_tables(output, raw=raw)
 
 
 def _in_order(score_batch: BatchScorer, batches: Iterator[pa.RecordBatch]) -> Iterator[ScoredBatch]:

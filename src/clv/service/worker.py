@@ -113,7 +113,7 @@ class Worker:
         """
         return await self._registry_calls.run(question, *arguments)
 
-    def promote(self, version: str, reason: str) -> Version:
+    def promote(self, version: str, reason: str, by: str) -> Version:
         """Make a version the champion; blocks.
 
         Raises
@@ -126,10 +126,10 @@ class Worker:
             Where it is champion already.
         """
         load(self.registry.bundle(version), version)
-        self.registry.promote(version, reason)
+        self.registry.promote(version, reason, by=by)
         return self._now_champion(version)
 
-    def roll_back(self, version: str) -> Version:
+    def roll_back(self, version: str, reason: str, by: str) -> Version:
         """Leave a version for the champion before; blocks.
 
         Raises
@@ -143,7 +143,7 @@ class Worker:
             before = self.registry.champion_before()
             if before is not None:
                 load(self.registry.bundle(before), before)
-        return self._now_champion(self.registry.rollback(expected=version))
+        return self._now_champion(self.registry.rollback(reason, by=by, expected=version))
 
     def _now_champion(self, number: str) -> Version:
         self.models.refresh()

@@ -11,7 +11,7 @@ from clv.tracking.backup import back_up, database_file, is_there
 from clv.tracking.database import one_at_a_time, open_database
 from clv.tracking.keeping import Erased, erase, export, prune
 from clv.tracking.keys import ApiKey, KeyStore, Scope, split_key
-from clv.tracking.log import InMemoryRequestLog, RequestLog, TrackedRequest
+from clv.tracking.log import InMemoryRequestLog, RequestLog, Source, TrackedRequest
 from clv.tracking.migrate import current, newest, upgrade
 from clv.tracking.outcomes import Outcome, OutcomeStore, Recorded
 from clv.tracking.promises import BY_OUTCOME, KEYS, UNMATCHED
@@ -53,6 +53,7 @@ __all__ = [
     "Scope",
     "Session",
     "SessionStore",
+    "Source",
     "Spread",
     "Tracked",
     "TrackedRequest",

@@ -162,11 +162,6 @@ def copy_of(connection: Connection, file: Path, output: Path) -> Iterator[Path]:
     try:
         # Absolute: some builds of SQLite take a name that begins with "file:" for a URI.
         with replacing(output.absolute()) as part:
-            # What a killed run of the same number left: SQLite would refuse to write into the
-            # one, and would roll the journal back into the new copy.
-            for left in (part, _beside(part, "-journal")):
-                left.unlink(missing_ok=True)
-            part.touch(exist_ok=False)
             with suppress(PermissionError):  # not every disk has permissions
                 shutil.copymode(file, part)
             _vacuum_into(connection, part, output)

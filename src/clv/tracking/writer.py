@@ -23,6 +23,7 @@ from clv.tracking.database import open_database
 from clv.tracking.failures import PATIENCE_S, explain, hangs
 from clv.tracking.log import TrackedRequest
 from clv.tracking.migrate import upgrade
+from clv.tracking.promises import is_of_passenger
 from clv.tracking.tables import outcome_history, outcomes, promise_sums, requests
 
 __all__ = ["DatabaseRequestLog", "Observe", "open_request_log"]
@@ -149,7 +150,10 @@ class DatabaseRequestLog:
             await self._accept(accepted)
 
     async def count(self, passenger_id: int) -> int:
-        """How many stored predictions are of this passenger; 0 for any id that cannot be stored."""
+        """How many stored predictions are of this passenger, those of the page not counted.
+
+        0 for any id that cannot be stored.
+        """
         self._refuse_when_closed()
         if not -(2**63) <= passenger_id < 2**63:
             return 0
@@ -294,7 +298,8 @@ class DatabaseRequestLog:
         return [(*row[:_STAMP], texts[row.requested_at], *row[_STAMP + 1 :]) for row in rows]
 
     def _count(self, passenger_id: int) -> int:
-        query = select(func.count()).where(requests.c.passenger_id == passenger_id)
+        this = requests.c.passenger_id == passenger_id
+        query = select(func.count()).where(this, is_of_passenger())
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one()
 

@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 import duckdb
 import pyarrow as pa
 
+from clv.data.formulas import unescaped_sql
 from clv.data.sources.source import (
     BATCH_ROWS,
     KINDS,
@@ -124,6 +125,7 @@ def reading(
         if _has_decimal_commas(connection, path, described, id_name):
             options += _DECIMAL_COMMA
         relation = _with_ids_as_written(connection, path, id_name, options)
+        relation = _unescaped(relation, [row[0] for row in described if row[1] == "VARCHAR"])
     return DuckDBSource(str(path), path, columns, connection, relation)
 
 
@@ -210,6 +212,14 @@ def _with_ids_as_written(
     except duckdb.Error as error:
         raise unreadable(str(path), error) from error
     return as_text if odd else relation
+
+
+def _unescaped(relation: str, texts: Sequence[str]) -> str:
+    """Read text as it was before `clv.data.formulas` made it safe for spreadsheets."""
+    if not texts:
+        return relation
+    read = ", ".join(f"{unescaped_sql(name)} AS {name}" for name in map(_quote, texts))
+    return f"(SELECT * REPLACE ({read}) FROM {relation})"  # noqa: S608 - quoted names only
 
 
 def _fault_of_text(path: Path) -> str:

@@ -95,6 +95,11 @@ class ChosenIn(BaseModel):
         allow_inf_nan=False,
         description="the highest value to bid for one; by default where 99% of the list lie below",
     )
+    raw: bool = Field(
+        default=False,
+        description="ids as they are; otherwise an apostrophe stands before one that a spreadsheet "
+        "would run as a formula",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { NO_ANSWER, by, clearErrors, count, draw, fail, make, money, percent, showErrors, showMoney } = window.clv;
+  const { NO_ANSWER, by, clearErrors, count, draw, fail, make, money, percent, relayout, showErrors, showMoney } = window.clv;
   const form = by("ask");
   const fields = ["list", "margin", "cost", "lift"];
   const columns = [...document.querySelectorAll("[data-column]")].map((one) => one.dataset.column);
@@ -184,7 +184,7 @@
       : "Nobody: no cost, and nothing earned.";
     by("download").disabled = point.customers === 0;
     const plot = by("verdict").querySelector("[data-figure=depth]");
-    Plotly.relayout(plot, { shapes: [{ type: "line", x0: point.customers, x1: point.customers, yref: "paper", y0: 0, y1: 1, line: { color: "#d55e00", width: 2 } }] });
+    relayout(plot, { shapes: [{ type: "line", x0: point.customers, x1: point.customers, yref: "paper", y0: 0, y1: 1, line: { color: "#d55e00", width: 2 } }] });
   }
 
   async function download() {
