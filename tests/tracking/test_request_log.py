@@ -216,6 +216,7 @@ def test_the_public_names_are_these() -> None:
         "back_up",
         "current",
         "database_file",
+        "database_warnings",
         "is_there",
         "newest",
         "restore",

@@ -29,7 +29,14 @@ from clv.service.reality import Reality
 from clv.service.routes import DIRECT, ROUTERS
 from clv.service.worker import Worker
 from clv.settings import Settings, load_settings, metrics_folder
-from clv.tracking import DatabaseRequestLog, KeyStore, RequestQueries, open_database, upgrade
+from clv.tracking import (
+    DatabaseRequestLog,
+    KeyStore,
+    RequestQueries,
+    database_warnings,
+    open_database,
+    upgrade,
+)
 
 __all__ = ["create_api", "create_app"]
 
@@ -75,6 +82,8 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         engine = open_database(settings.tracking_url)
         closing.callback(engine.dispose)
         upgrade(engine)
+        for said in database_warnings(settings.tracking_url):
+            _log.warning("%s", said)
         request_log = DatabaseRequestLog(
             engine, settings.tracking_queue_rows, observe=metrics.committed
         )

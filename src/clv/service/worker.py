@@ -18,7 +18,7 @@ from clv.service.problems import RefusedError
 from clv.service.reality import Reality
 from clv.service.schemas import ReadyOut
 from clv.settings import Settings
-from clv.tracking import RequestLog, RequestQueries
+from clv.tracking import RequestLog, RequestQueries, database_warnings
 
 __all__ = ["Worker", "worker_of"]
 
@@ -72,7 +72,7 @@ class Worker:
             reasons.append(str(error))
         if broken := await self._store_fails():
             reasons.append(broken)
-        warnings = self.models.warnings()
+        warnings = self.warnings()
         if reasons:
             raise RefusedError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -88,10 +88,14 @@ class Worker:
             warnings=warnings,
         )
 
+    def warnings(self) -> list[str]:
+        """What is wrong, although predictions are answered."""
+        return [*self.models.warnings(), *database_warnings(self.settings.tracking_url)]
+
     def pulse(self) -> None:
         """Bring the gauges up to date."""
         self.metrics.set_state(
-            self.models.versions(), self.request_log.waiting_rows, len(self.models.warnings())
+            self.models.versions(), self.request_log.waiting_rows, len(self.warnings())
         )
 
     async def ask_registry(self, question: Callable[..., _T], *arguments: Any) -> _T:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from clv.errors import OutputError, StoreError
 from clv.files import replacing
 from clv.sql import shown
+from clv.sqlite import sqlite3
 from clv.tracking.database import open_database, parse_url
 from clv.tracking.failures import explain
 from clv.tracking.tables import requests

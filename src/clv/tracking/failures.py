@@ -1,12 +1,11 @@
 """What a failing tracking database means to a person: what is wrong, and what to do."""
 
-import sqlite3
-
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from clv.errors import StoreError
 from clv.sql import READABLE, shown
+from clv.sqlite import sqlite3
 
 __all__ = ["LOCK_TIMEOUT_S", "PATIENCE_S", "explain", "hangs"]
 

@@ -1,7 +1,6 @@
 """A backup in the place of the tracking database: SQLite only, while others have it open."""
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from sqlalchemy import Engine, inspect, literal, select, table
 from sqlalchemy.exc import DBAPIError
 
 from clv.errors import DataError, OutputError, StoreError
+from clv.sqlite import sqlite3
 from clv.tracking.backup import (
     DAMAGED,
     UNWRITABLE,
