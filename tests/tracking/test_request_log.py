@@ -219,6 +219,7 @@ def test_the_public_names_are_these() -> None:
         "database_warnings",
         "is_there",
         "newest",
+        "require_in_place",
         "restore",
         "metadata",
         "open_database",

@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from clv.aside import Aside
-from clv.errors import NotTrainedError, PromotionError, RegistryError, StoreError
+from clv.errors import (
+    DatabaseMovedError,
+    NotTrainedError,
+    PromotionError,
+    RegistryError,
+    StoreError,
+)
 from clv.registry import Registry, Version
 from clv.service.access import Keyring
 from clv.service.metrics import Metrics
@@ -163,6 +169,8 @@ class Worker:
         failure = self._check.exception()
         if failure is None:
             return ""
+        if isinstance(failure, DatabaseMovedError):
+            return str(failure)
         if isinstance(failure, StoreError):
             return "The tracking database cannot store rows; the log says why."
         raise failure

@@ -15,6 +15,7 @@ from clv.sql import shown
 from clv.sqlite import sqlite3
 from clv.tracking.database import open_database, parse_url
 from clv.tracking.failures import explain
+from clv.tracking.guard import new_id, set_id
 from clv.tracking.tables import requests
 
 __all__ = [
@@ -170,6 +171,8 @@ def copy_of(connection: Connection, file: Path, output: Path) -> Iterator[Path]:
             with suppress(PermissionError):  # not every disk has permissions
                 shutil.copymode(file, part)
             _vacuum_into(connection, part, output)
+            with closing(sqlite3.connect(part)) as copy:
+                set_id(copy, new_id())
             if (problem := integrity(part)) is not None:
                 raise StoreError(
                     f"The copy of the tracking database {file} is not sound ({problem}), so it was "

@@ -15,6 +15,7 @@ from clv.errors import StoreError
 from clv.sql import with_driver
 from clv.sqlite import sqlite3, use_one_sqlite, warning
 from clv.tracking.failures import LOCK_TIMEOUT_S, explain
+from clv.tracking.guard import guard, require_in_place
 
 __all__ = ["alone", "database_warnings", "one_at_a_time", "open_database", "parse_url"]
 
@@ -82,6 +83,7 @@ def alone(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ALONE})"))
         yield connection
+    require_in_place(engine)
 
 
 @contextmanager
@@ -164,7 +166,13 @@ def _open_sqlite(url: URL) -> Engine:
         ) from error
     use_one_sqlite()
     engine = create_engine(url, **_POOL)
-    event.listen(engine, "connect", _prepare_sqlite)
+    watch = guard(engine)
+
+    def prepare(connection: Any, record: object) -> None:
+        _prepare_sqlite(connection, record)
+        watch.connected(connection)
+
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -178,6 +186,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # With NORMAL, rows that were acknowledged are lost when the power fails.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # So that what SQLite keeps beside the file is there from now on.
+    connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

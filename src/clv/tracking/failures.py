@@ -93,6 +93,8 @@ def explain(error: BaseException, url: URL) -> StoreError:
 
     Neither the password nor the values of a statement are in its text.
     """
+    if isinstance(error, StoreError):
+        return type(error)(str(error))
     return StoreError(
         _ADVICE[_reason(error)].format(database=shown(url), detail=_detail(error, url))
     )
