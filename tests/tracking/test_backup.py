@@ -7,7 +7,6 @@ import os
 import re
 import resource
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import pytest
 from sqlalchemy import Column, TypeDecorator, insert
 
 from clv.errors import ClvError, DataError, OutputError, StoreError
+from clv.sqlite import sqlite3
 from clv.tracking import (
     TrackedRequest,
     back_up,
@@ -375,7 +375,8 @@ def test_a_database_that_somebody_holds_is_given_up_after_a_while(
 # ---------------------------------------------------------------- killed in the middle
 
 HALT = """
-import contextlib, sqlite3, sys
+import contextlib, sys
+from clv.sqlite import sqlite3
 from pathlib import Path
 from sqlalchemy import Engine, event
 from clv.tracking import back_up, restore, restoring

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from clv.errors import DataError, RegistryError
 from clv.sql import database_url, shown
+from clv.sqlite import use_one_sqlite
 
 __all__ = ["Store"]
 
@@ -99,6 +100,7 @@ class Store:
         with self.lock():
             if not self.is_server:
                 url = database_url(self.uri)
+                use_one_sqlite()  # it may be the file of the tracking database
                 patience = {"connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
                 create_engine(url, poolclass=NullPool, connect_args=patience).connect().close()
             client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
-from clv.errors import ClvError
+from clv.aside import Aside
+from clv.errors import ClvError, StoreError
 from clv.registry import LastServed, open_registry
 from clv.service.access import Keyring
 from clv.service.anonymous import AnonymousAccess
@@ -38,7 +40,9 @@ from clv.tracking import (
     KeyStore,
     RequestQueries,
     SessionStore,
+    database_warnings,
     open_database,
+    require_in_place,
     upgrade,
 )
 
@@ -89,6 +93,10 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         engine = open_database(settings.tracking_url)
         closing.callback(engine.dispose)
         upgrade(engine)
+        for said in database_warnings(settings.tracking_url):
+            _log.warning("%s", said)
+        watching = asyncio.create_task(_watch(engine))
+        closing.push_async_callback(_end, watching)
         request_log = DatabaseRequestLog(
             engine, settings.tracking_queue_rows, observe=metrics.committed
         )
@@ -128,6 +136,18 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(gc.unfreeze)
         with draining(worker, settings.drain_s):
             yield {"worker": worker, "connections": connections}
+
+
+async def _watch(engine: Engine) -> None:
+    """Look after the file of the tracking database also while nobody uses it."""
+    looker = Aside("tracking-file", 1)
+    try:
+        while True:
+            with contextlib.suppress(StoreError):
+                await looker.start(require_in_place, engine)
+            await asyncio.sleep(_PULSE_S)
+    finally:
+        looker.stop(wait_s=_PULSE_S)
 
 
 async def _pulse(worker: Worker) -> None:

@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from clv.aside import Aside
-from clv.errors import NotTrainedError, PromotionError, RegistryError, StoreError
+from clv.errors import (
+    DatabaseMovedError,
+    NotTrainedError,
+    PromotionError,
+    RegistryError,
+    StoreError,
+)
 from clv.registry import Registry, Version
 from clv.service.access import Keyring
 from clv.service.anonymous import AnonymousAccess
@@ -20,7 +26,7 @@ from clv.service.reality import Reality
 from clv.service.schemas import ReadyOut
 from clv.service.sessions import Guesses
 from clv.settings import Settings, unknown_variables
-from clv.tracking import RequestLog, RequestQueries
+from clv.tracking import RequestLog, RequestQueries, database_warnings
 
 __all__ = ["Worker", "worker_of"]
 
@@ -93,9 +99,14 @@ class Worker:
         )
 
     def warnings(self) -> list[str]:
-        """What needs somebody's attention although predictions are answered."""
+        """What needs attention although predictions are answered."""
         anonymous = None if self.keyring.required else AnonymousAccess.of(self.settings).warning
-        return [*self.models.warnings(), *filter(None, [anonymous]), *self._unknown]
+        return [
+            *self.models.warnings(),
+            *database_warnings(self.settings.tracking_url),
+            *filter(None, [anonymous]),
+            *self._unknown,
+        ]
 
     def pulse(self) -> None:
         """Bring the gauges up to date."""
@@ -168,6 +179,8 @@ class Worker:
         failure = self._check.exception()
         if failure is None:
             return ""
+        if isinstance(failure, DatabaseMovedError):
+            return str(failure)
         if isinstance(failure, StoreError):
             return "The tracking database cannot store rows; the log says why."
         raise failure

@@ -21,6 +21,7 @@ from clv.aside import Aside
 from clv.errors import QueueFullError, StoreError
 from clv.tracking.database import open_database
 from clv.tracking.failures import PATIENCE_S, explain, hangs
+from clv.tracking.guard import require_in_place
 from clv.tracking.log import TrackedRequest
 from clv.tracking.migrate import upgrade
 from clv.tracking.promises import is_of_passenger
@@ -279,6 +280,12 @@ class DatabaseRequestLog:
         # Many rows a statement, not many runs of a statement: the driver lets go of Python's global
         # lock in each run, and a busy event loop gives it back only milliseconds later.
         one_statement = jobs[0].alone is None and len(rows) <= _ROWS_A_STATEMENT
+        stored = self._store(jobs, rows, one_statement=one_statement)
+        # Nobody is told of rows that are in a file which was deleted or replaced meanwhile.
+        require_in_place(self._engine)
+        return stored
+
+    def _store(self, jobs: list[_Job], rows: list[TrackedRequest], *, one_statement: bool) -> int:
         with (self._single if one_statement else self._engine).begin() as connection:
             if jobs[0].alone is not None:
                 return jobs[0].alone(connection)
