@@ -1,5 +1,6 @@
 """A loaded bundle: the one path for a prediction, of API, batch, validation and segments."""
 
+import hashlib
 from pathlib import Path
 from typing import Self
 
@@ -8,7 +9,7 @@ import numpy as np
 from clv.bundle.calibration import Calibration
 from clv.bundle.cells import Cells
 from clv.bundle.intervals import DEFAULT_LEVEL, Intervals
-from clv.bundle.manifest import MANIFEST, TABLES, Manifest, Role, sha256_of
+from clv.bundle.manifest import AGAIN, MANIFEST, TABLES, Manifest, Role, read_bounded
 from clv.bundle.predictions import Prediction, Predictions
 from clv.bundle.scorer import Scorer
 from clv.bundle.surroundings import Surroundings
@@ -16,6 +17,9 @@ from clv.errors import BundleError
 from clv.schema import Activity, Window
 
 __all__ = ["Predictor"]
+
+#: What a bundle is called that no registry knows.
+UNREGISTERED = "unregistered"
 
 # Sums of floats in another order; anything beyond that is another model.
 _GOLDEN_TOLERANCE = 1e-9
@@ -47,22 +51,35 @@ class Predictor:
         )
 
     @classmethod
-    def load(cls, folder: Path, *, version: str = "unregistered", role: Role = "serving") -> Self:
+    def load(cls, folder: Path, *, version: str = UNREGISTERED, role: Role = "serving") -> Self:
         """Load a bundle after checking its files and that it computes what it did when written.
 
         Raises
         ------
         BundleError
-            Where a file is missing, foreign or altered, or a golden row comes out differently.
+            If a file is missing, foreign or altered, a number gives no prediction, or a golden row
+        comes out differently; whatever else is wrong with it, too. Names the version.
         """
+        try:
+            return cls._checked(folder, version, role)
+        except BundleError as error:
+            # The cause tells a disk that failed from a bundle that is spoilt.
+            raise BundleError(_naming(version, str(error))) from error.__cause__
+        except Exception as error:
+            # Whatever else is wrong with it, it is this version that cannot be used.
+            odd = f"'{folder}' cannot be used: {type(error).__name__}: {error}. {AGAIN}"
+            raise BundleError(_naming(version, odd)) from error
+
+    @classmethod
+    def _checked(cls, folder: Path, version: str, role: Role) -> Self:
         manifest = Manifest.read(folder)
         content = _read_checked(folder, manifest, role)
         try:
             cells = Cells.from_bytes(content)
+            cells.require_usable(manifest.target)
         except ValueError as error:
             raise BundleError(
-                f"'{folder / TABLES[role]}' is no usable table: {error}. "
-                "Register the bundle again, or roll back to another version."
+                f"'{folder / TABLES[role]}' is no usable table: {error}. {AGAIN}"
             ) from error
         predictor = cls(manifest, cells, version, role)
         if role == "serving":
@@ -96,6 +113,10 @@ class Predictor:
         )
 
 
+def _naming(version: str, text: str) -> str:
+    return text if version == UNREGISTERED else f"Version {version} cannot be loaded: {text}"
+
+
 def _check_golden_rows(folder: Path, predictor: Predictor) -> None:
     rows = predictor.manifest.golden
     said = predictor.predict(
@@ -115,8 +136,7 @@ def _check_golden_rows(folder: Path, predictor: Predictor) -> None:
             row = int(np.flatnonzero(wrong)[0])
             raise BundleError(
                 f"'{folder}' does not compute what it did when it was written: golden row {row} "
-                f"gives {found[row]:.6g} as {name}, expected {expected[row]:.6g}. "
-                "Register the bundle again, or roll back to another version."
+                f"gives {found[row]:.6g} as {name}, expected {expected[row]:.6g}. " + AGAIN
             )
 
 
@@ -134,15 +154,15 @@ def _read_checked(folder: Path, manifest: Manifest, role: Role) -> bytes:
                 f"'{folder}' must hold {MANIFEST} and {', '.join(sorted(expected))}, no more and "
                 f"no less; at fault: {odd}. Register the bundle again."
             )
+        contents = {name: read_bounded(folder / name) for name in manifest.files}
         for name, checksum in manifest.files.items():
-            if sha256_of(folder / name) != checksum:
+            if hashlib.sha256(contents[name]).hexdigest() != checksum:
                 raise BundleError(
                     f"'{folder / name}' was altered: its sha256 is not that of the manifest. "
-                    "Register the bundle again, or roll back to another version."
+                    + AGAIN
                 )
-        return (folder / TABLES[role]).read_bytes()
+        return contents[TABLES[role]]
     except OSError as error:
         raise BundleError(
-            f"'{error.filename}' cannot be read: {error.strerror}. "
-            "Register the bundle again, or roll back to another version."
+            f"'{error.filename}' cannot be read: {error.strerror}. {AGAIN}"
         ) from error
