@@ -1,7 +1,6 @@
 """A bundle that is signed but senseless, or broken in a way of its own, is never served."""
 
 import io
-import json
 import os
 import struct
 import tracemalloc
@@ -251,7 +250,3 @@ def test_a_number_that_is_none_is_never_predicted(bundle: Path, value: float) ->
     X = np.array([[1.0, 1.0, 8.5]])
     with pytest.raises(BundleError, match="no usable prediction for recency=1, frequency=1"):
         predictor.scorer.predict(X)
-
-
-def test_what_is_written_stays_json(bundle: Path) -> None:
-    json.loads((bundle / "manifest.json").read_text())

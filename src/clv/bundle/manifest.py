@@ -19,6 +19,7 @@ __all__ = [
     "AGAIN",
     "FORMAT",
     "MANIFEST",
+    "MOST_BYTES",
     "TABLES",
     "DataSummary",
     "GoldenRow",
@@ -37,8 +38,8 @@ TABLES: dict[Role, str] = {"serving": "serving.npz", "holdout": "holdout.npz"}
 #: Raised by one when a reader of the older format would misunderstand the newer.
 FORMAT: Literal[4] = 4
 
-# A table of all the cells there may be does not reach it, and no manifest comes near.
-_MOST_BYTES = 2**27
+#: A table of all the cells there may be does not reach it, and no manifest comes near.
+MOST_BYTES = 2**27
 _ROUNDED = 1e-6
 #: What to do with a bundle that cannot be used.
 AGAIN = "Register the bundle again, or roll back to another version."
@@ -176,9 +177,9 @@ def read_bounded(path: Path) -> bytes:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise BundleError(f"'{path}' cannot be read: it is not a file. {AGAIN}")
-    if found.st_size > _MOST_BYTES:
+    if found.st_size > MOST_BYTES:
         raise BundleError(
-            f"'{path}' has {found.st_size:,} bytes; at most {_MOST_BYTES:,} are read. {AGAIN}"
+            f"'{path}' has {found.st_size:,} bytes; at most {MOST_BYTES:,} are read. {AGAIN}"
         )
     return path.read_bytes()
 

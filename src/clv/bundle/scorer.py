@@ -68,8 +68,8 @@ class Scorer:
         score_bin, low, high = self.intervals.around_one(increment, level)
         similar = self.surroundings.similar_to(recency, frequency, monetary)
         p_return = float(self.cells.p_return[cell])
-        # What is loaded was checked; this is the last chance to notice a number that is none.
-        if not (increment >= 0.0 and low <= high < inf and 0.0 <= p_return <= 1.0):
+        # As in `complete`.
+        if not (0.0 <= increment < inf and 0.0 <= p_return <= 1.0):
             raise unusable((recency, frequency, monetary))
         return Prediction(
             monetary + increment,
