@@ -143,8 +143,7 @@ def test_ids_that_a_spreadsheet_would_run_are_escaped_and_read_back(clv, tmp_pat
     made = {}
     for name, options in (("safe", ()), ("raw", ("--raw",))):
         output = tmp_path / f"{name}.csv"
-        options = (*options, "--as-of", "2026-06-01", "--output", output)
-        done = clv("features", log, *options)
+        done = clv("features", log, *options, "--as-of", "2026-06-01", "--output", output)
         assert done.code == 0, done.err
         with output.open(newline="") as file:
             made[name] = [row[0] for row in csv.reader(file)][1:]

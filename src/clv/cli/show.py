@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clv.errors import UsageError
+from clv.printable import printable
 
 if TYPE_CHECKING:
     from clv.data.findings import Finding
@@ -55,19 +57,21 @@ def _console(stream: Any) -> Console:
 
 def say(text: str) -> None:
     """A line of the answer, on standard output."""
-    _console(sys.stdout).print(text, markup=False, soft_wrap=True)
+    _console(sys.stdout).print(printable(text, keep="\n"), markup=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Something beside the answer, on standard error."""
-    _console(sys.stderr).print(text, markup=False, soft_wrap=True, style="dim")
+    safe = printable(text, keep="\n")
+    _console(sys.stderr).print(safe, markup=False, soft_wrap=True, style="dim")
 
 
 def complain(text: str) -> None:
     """An error, on one line, on standard error."""
     console = _console(sys.stderr)
     console.print("clv: ", end="", style="bold red")
-    console.print(" ".join(text.split()), markup=False, soft_wrap=True)
+    # Words by spaces and ends of lines: what else counts as white space is spelt out.
+    console.print(printable(re.sub(r"[ \n]+", " ", text.strip())), markup=False, soft_wrap=True)
 
 
 def ask(question: str) -> None:
@@ -80,7 +84,7 @@ def ask(question: str) -> None:
     """
     if not sys.stdin.isatty():
         raise UsageError(f"{question} There is no terminal to answer on; say so with --yes.")
-    if not typer.confirm(question, err=True):
+    if not typer.confirm(printable(question), err=True):
         note("Nothing was changed.")
         raise typer.Exit(1)
 
@@ -102,7 +106,10 @@ def table(
         left = position == 0 or column in text
         drawn.add_column(column, justify="left" if left else "right", no_wrap=not left)
     for position, row in enumerate(rows):
-        drawn.add_row(*map(escape, row), style="bold green" if position == mark else None)
+        drawn.add_row(
+            *(escape(printable(cell)) for cell in row),
+            style="bold green" if position == mark else None,
+        )
     _console(sys.stdout).print(drawn)
 
 
