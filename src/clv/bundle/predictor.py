@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from clv.bundle.manifest import AGAIN, MANIFEST, TABLES, Manifest, Role, read_bo
 from clv.bundle.predictions import Prediction, Predictions
 from clv.bundle.scorer import Scorer
 from clv.bundle.surroundings import Surroundings
+from clv.bundle.tables import activity_of
 from clv.errors import BundleError
-from clv.schema import Activity, Window
+from clv.schema import MAX_FREQUENCY, MAX_MONETARY, Activity, Window, require_valid
 
 __all__ = ["Predictor"]
 
@@ -86,21 +87,56 @@ class Predictor:
             _check_golden_rows(folder, predictor)
         return predictor
 
-    def predict(self, activity: Activity, *, level: float = DEFAULT_LEVEL) -> Predictions:
+    def predict(self, activity: Any, *, level: float = DEFAULT_LEVEL) -> Predictions:
         """Predict each row of `activity`, in its order, with intervals at `level`.
+
+        Parameters
+        ----------
+        activity : Activity or table
+            A table of pandas, Polars or Arrow has the columns that `clv score` reads, such as
+            `recency_7`, `frequency_7` and `monetary_value_7`; others are ignored.
+        level : float
+            From 0.5 to 0.99.
 
         Raises
         ------
         DataError
-            Where the level is not between 0.5 and 0.99.
+            If the level is not between 0.5 and 0.99, or a value cannot be: names it and its row.
         """
+        if not isinstance(activity, Activity):
+            activity = activity_of(activity, self.window)
+        elif len(activity) and activity.recency.max() > self.window.observation_days:
+            require_valid(activity, self.window)
         return self.scorer.predict(activity.matrix(), level)
 
     def predict_one(
         self, recency: float, frequency: float, monetary: float, *, level: float = DEFAULT_LEVEL
     ) -> Prediction:
-        """Predict one customer; the same answer as in a batch."""
+        """Predict one customer; the same answer as in a batch.
+
+        Raises
+        ------
+        DataError
+            If the level or a value is out of its range, or two values contradict each other.
+        """
+        if not self._can_be(recency, frequency, monetary):
+            require_valid(Activity.of(recency, frequency, monetary), self.window)
         return self.scorer.predict_one(recency, frequency, monetary, level)
+
+    def _can_be(self, recency: float, frequency: float, monetary: float) -> bool:
+        """As `require_valid`, in a thousandth of the time; what is no number cannot be."""
+        try:
+            return bool(
+                0 <= recency <= self.window.observation_days
+                and 0 <= frequency <= MAX_FREQUENCY
+                and 0 <= monetary <= MAX_MONETARY
+                and recency == recency // 1
+                and frequency == frequency // 1
+                and (recency > 0) == (frequency > 0)
+                and (frequency > 0 or monetary == 0)
+            )
+        except (TypeError, ValueError):
+            return False
 
     def why_out_of_support(self, recency: float, frequency: float, monetary: float) -> str:
         """Say of a customer out of support what is rare about it."""

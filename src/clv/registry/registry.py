@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import EllipsisType
@@ -171,15 +172,18 @@ class Registry:
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=kept.parent, prefix=".download-") as folder:
-                paths = [name]
+                fetch = partial(
+                    download_artifacts, run_id=run_id, dst_path=folder, tracking_uri=self.uri
+                )
                 if name == _BUNDLE:
-                    paths = wanted_files(name, client.list_artifacts(run_id, name))
-                for path in paths:
-                    download_artifacts(
-                        run_id=run_id, artifact_path=path, dst_path=folder, tracking_uri=self.uri
-                    )
+                    whole = Path(folder) / "whole"
+                    whole.mkdir()
+                    for path in wanted_files(name, client.list_artifacts(run_id, name)):
+                        Path(fetch(artifact_path=path)).rename(whole / Path(path).name)
+                else:
+                    whole = Path(fetch(artifact_path=name))
                 with suppress(OSError):  # another process was faster
-                    (Path(folder) / name).rename(kept)
+                    whole.rename(kept)
         return kept
 
     # ------------------------------------------------------------ writing
