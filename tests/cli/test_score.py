@@ -272,3 +272,14 @@ def test_without_a_champion_it_says_how_to_train_one(command, clv_in, activity_f
         "clv: There is no champion yet. Train one: clv train --data SOURCE"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_of_a_file_cannot_take_over_the_terminal(clv_in, trained_home, tmp_path):
+    file = tmp_path / "esc.csv"
+    file.write_text(
+        "id,recency_7,frequency_7,monetary_value_7\x1b[2J\x1b]0;pwn\x07,x\n1,1,1,8.5,1\n"
+    )
+    finished = clv_in("score", file, "--output", tmp_path / "out.csv", home=trained_home)
+    assert finished.code == 1
+    assert r"\x1b[2J\x1b]0;pwn\x07" in finished.complaint
+    assert not {"\x1b", "\x07"} & set(finished.err)

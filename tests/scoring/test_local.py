@@ -296,7 +296,10 @@ def test_text_that_a_spreadsheet_would_run_is_escaped_unless_raw(predictor, tmp_
     safe, raw = tmp_path / "safe.csv", tmp_path / "raw.csv"
     score(InMemorySource(table), predictor, safe)
     score(InMemorySource(table), predictor, raw, raw=True)
-    cells = {path: [row[0] for row in csv.reader(path.open())][1:] for path in (safe, raw)}
+    cells = {
+        path: [row[0] for row in csv.reader(path.read_text().splitlines())][1:]
+        for path in (safe, raw)
+    }
     assert cells[raw] == ids
     assert cells[safe] == ["'=cmd|'/C calc'!A0", "'+1+1", "'@SUM(1)", "-5", "plain", "''=x"]
     with open_source(safe, ids=("id",)) as source:

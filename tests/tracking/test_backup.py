@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import re
 import resource
 import shutil
 import subprocess
@@ -480,11 +479,9 @@ def test_a_backup_that_is_killed_leaves_what_was_there_and_no_hindrance(
     left = list(folder.glob(".saved.*"))
     assert left  # the part, and the journal that SQLite kept of it
 
-    # The next run has the same number, as in a container.
-    for path in left:
-        path.rename(folder / re.sub(r"\d+", str(os.getpid()), path.name))
+    # The next run has a name of its own for what it writes, whatever its number.
     back_up(url_of(database), output)
-    assert names_in(folder) == ["saved"]
+    assert names_in(folder) == sorted([*(path.name for path in left), "saved"])
     assert content(output) == content(database)
 
 
@@ -638,9 +635,8 @@ def test_a_file_that_is_no_tracking_database_is_not_backed_up(
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        ("nowhere/saved", "cannot be written: No such file or directory.* a folder that exists"),
+        ("nowhere/saved", "cannot be written: there is no folder .*make the folder"),
         ("home", "is a folder"),
-        ("x" * 250, "cannot be written: File name too long"),
     ],
 )
 def test_an_output_that_cannot_be_is_told(

@@ -5,6 +5,7 @@ import getpass
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from rich.text import Text
 
 from clv.clock import utc_now
 from clv.errors import UsageError
+from clv.printable import printable
 
 if TYPE_CHECKING:
     from clv.data.findings import Finding
@@ -60,12 +62,13 @@ def _console(stream: Any) -> Console:
 
 def say(text: str) -> None:
     """A line of the answer, on standard output."""
-    _console(sys.stdout).print(text, markup=False, soft_wrap=True)
+    _console(sys.stdout).print(printable(text, keep="\n"), markup=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Something beside the answer, on standard error."""
-    _console(sys.stderr).print(text, markup=False, soft_wrap=True, style="dim")
+    safe = printable(text, keep="\n")
+    _console(sys.stderr).print(safe, markup=False, soft_wrap=True, style="dim")
 
 
 def audited(action: str, result: str) -> None:
@@ -81,7 +84,8 @@ def complain(text: str) -> None:
     """An error, on one line, on standard error."""
     console = _console(sys.stderr)
     console.print("clv: ", end="", style="bold red")
-    console.print(" ".join(text.split()), markup=False, soft_wrap=True)
+    # Words by spaces and ends of lines: what else counts as white space is spelt out.
+    console.print(printable(re.sub(r"[ \n]+", " ", text.strip())), markup=False, soft_wrap=True)
 
 
 def ask(question: str) -> None:
@@ -94,7 +98,7 @@ def ask(question: str) -> None:
     """
     if not sys.stdin.isatty():
         raise UsageError(f"{question} There is no terminal to answer on; say so with --yes.")
-    if not typer.confirm(question, err=True):
+    if not typer.confirm(printable(question), err=True):
         note("Nothing was changed.")
         raise typer.Exit(1)
 
@@ -113,6 +117,7 @@ def table(
     columns that do not fit follow in a second table under the same names. Row `mark` stands out.
     """
     console = _console(sys.stdout)
+    rows = [[printable(cell) for cell in row] for row in rows]
     blocks = _blocks(columns, rows, text, console.width)
     for number, block in enumerate(blocks):
         drawn = Table(

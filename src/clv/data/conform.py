@@ -232,7 +232,7 @@ def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Confor
         values, found = read_numbers(batch.column(name), name, column)
         numbers.append(values)
         problems += found
-    activity = Activity.of(*numbers[:3])
+    activity = Activity(*numbers[:3])
     problems += _contradictions(activity, names.features)
     outcome = numbers[3] if names.outcome else None
     return Conformed(

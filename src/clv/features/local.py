@@ -15,7 +15,7 @@ from clv.data.output import is_csv
 from clv.data.sources import DuckDBSource, open_source, require_other_file
 from clv.errors import DataError, OutputError, UsageError
 from clv.features.engine import Engine, Opened
-from clv.files import is_stream, replacing
+from clv.files import is_stream, replacing, target_of
 
 __all__ = ["duckdb_engine"]
 
@@ -54,11 +54,10 @@ def duckdb_engine(
     UsageError
         Where the limit is none, or nothing can be written beside `output`.
     """
+    beside = None if is_stream(output) else target_of(output).parent
     try:
         scratch = tempfile.TemporaryDirectory(
-            prefix=".clv-",
-            dir=None if is_stream(output) else output.parent,
-            ignore_cleanup_errors=True,
+            prefix=".clv-", dir=beside, ignore_cleanup_errors=True
         )
     except OSError as error:
         raise OutputError(

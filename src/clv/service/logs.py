@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from itertools import count
 from typing import Any
 
+from clv.printable import printable
 from clv.settings import Settings
 
 __all__ = ["REQUEST_ID", "configuration", "new_request_id"]
@@ -34,6 +35,17 @@ class _WithRequest(logging.Filter):
         return True
 
 
+class _Text(logging.Formatter):
+    """A line for a person at a terminal, which nothing in a message can take over."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return printable(super().formatException(ei), keep="\n")
+
+
 def configuration(settings: Settings) -> dict[str, Any]:
     """For `logging.config.dictConfig`: whoever logs, all to standard error and in one form."""
     as_json = settings.log_format == "json" or (
@@ -51,7 +63,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
                 "rename_fields": {"levelname": "level", "name": "logger"},
                 "timestamp": "at",
             },
-            "text": {"format": "%(levelname)s: %(message)s"},
+            "text": {"()": _Text, "fmt": "%(levelname)s: %(message)s"},
         },
         "handlers": {
             "stderr": {

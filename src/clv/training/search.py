@@ -12,12 +12,13 @@ from sklearn.base import clone
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 
+from clv.bundle.cells import MAX_CELLS
 from clv.errors import DataError
 from clv.metrics import PairedDifference, mse, paired_difference, squared_errors
 from clv.models.candidates import AVERAGE, AVERAGED, Candidate
 from clv.models.estimators import AverageRegressor
 from clv.models.laws import broken_law
-from clv.models.tabulate import MAX_CELLS, size_of
+from clv.models.tabulate import size_of
 from clv.schema import Floats, Ints
 from clv.training.progress import Progress
 

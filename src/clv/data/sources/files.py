@@ -125,6 +125,8 @@ def reading(
         if _has_decimal_commas(connection, path, described, id_name):
             options += _DECIMAL_COMMA
         relation = _with_ids_as_written(connection, path, id_name, options)
+        if options != _CSV:  # columns that were taken for text are numbers now
+            described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
         relation = _unescaped(relation, [row[0] for row in described if row[1] == "VARCHAR"])
     return DuckDBSource(str(path), path, columns, connection, relation)
 

@@ -83,7 +83,7 @@ async def predict_batch(request: Request) -> Response:
     columns = np.array([(one.recency_7, one.frequency_7, one.monetary_7) for one in passengers]).T
 
     def ask(model: Predictor) -> list[Prediction]:
-        return model.predict(Activity.of(*columns), level=body.level).in_cents().rows()
+        return model.predict(Activity(*columns), level=body.level).in_cents().rows()
 
     said = ask(models.champion)
     shadows: Sequence[Prediction | None] = in_shadow(models, ask) or [None] * len(said)
