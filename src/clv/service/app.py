@@ -31,8 +31,10 @@ from clv.service.pages import refused_page
 from clv.service.pages import router as pages
 from clv.service.problems import handle_errors
 from clv.service.reality import Reality
+from clv.service.receiving import Bodies
 from clv.service.routes import DIRECT, ROUTERS
 from clv.service.sessions import Sessions
+from clv.service.uploads import Uploads
 from clv.service.worker import Worker
 from clv.settings import Settings, load_settings, metrics_folder
 from clv.tracking import (
@@ -118,14 +120,28 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(models.stop)
         reality = Reality(engine, models, registry, metrics.monitored)
         closing.callback(reality.close)
-        worker = Worker(settings, registry, models, request_log, keyring, metrics, queries, reality)
+        uploads = Uploads(settings.max_uploads, settings.max_upload_bytes)
+        closing.callback(uploads.close)
+        connections = Connections(settings.max_connections, settings.read_timeout_s)
+        worker = Worker(
+            settings,
+            registry,
+            models,
+            request_log,
+            keyring,
+            metrics,
+            queries,
+            reality,
+            uploads,
+            Bodies(settings.max_buffered_bytes),
+            connections,
+        )
         try:
             models.current()
         except ClvError as error:
             _log.warning("Started without a model: %s", error)
         for warning in worker.warnings():
             _log.warning("%s", warning)
-        connections = Connections(settings.max_connections, settings.read_timeout_s)
         for task in (connections.watch(), _pulse(worker)):
             closing.push_async_callback(_end, asyncio.create_task(task))
         # What was imported stays: the collector need not look at its half a million objects again

@@ -1,12 +1,8 @@
 """Segments judged beside a service that predicts: read, predict, evaluate, off the event loop."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -23,7 +19,7 @@ from clv.data.findings import without_duplicates
 from clv.data.sources import open_source
 from clv.errors import DataError
 from clv.schema import Activity
-from clv.service.body import parsed, stored
+from clv.service.body import parsed
 from clv.service.messages import located
 from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
@@ -33,8 +29,6 @@ __all__ = ["Judged", "from_query", "judge", "judge_upload"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
-# What an upload is called in messages; its own name is the client's business.
-_NAME = "list.csv"
 # For one list at a time, beside a service that predicts.
 _MEMORY = "1GB"
 
@@ -67,9 +61,9 @@ async def judge(request: Request) -> Judged:
     if request.headers.get("content-type", "").startswith("text/csv"):
         return await judge_upload(request, request.query_params.multi_items())
     asked = await parsed(SegmentIn, request)
-    return await _judged(
-        request, _Work(lambda _: _customers_of(asked.passengers), asked.campaign())
-    )
+    work = _Work(lambda _: _customers_of(asked.passengers), asked.campaign())
+    async with worker_of(request).uploads.turn(request):
+        return await _judged(request, work)
 
 
 async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Judged:
@@ -84,7 +78,7 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     """
     terms = from_query(UploadIn, [pair for pair in query if pair[0] != "column"])
     renamed = _renamed([value for name, value in query if name == "column"])
-    async with _kept(request) as path:
+    async with worker_of(request).uploads.kept(request, ".csv") as path:
 
         def read(predictor: Predictor) -> Customers:
             with open_source(path, ids=id_names(renamed), memory_limit=_MEMORY) as source:
@@ -123,23 +117,8 @@ def _renamed(columns: Sequence[str]) -> Mapping[str, str]:
     return {name: column for name, _, column in pairs}
 
 
-@asynccontextmanager
-async def _kept(request: Request) -> AsyncIterator[Path]:
-    try:
-        with TemporaryDirectory(prefix="clv-upload-") as folder:
-            path = Path(folder) / _NAME
-            await stored(request, path)
-            yield path
-    except OSError as error:
-        raise RefusedError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"The list could not be kept while it is read: {error.strerror}. Try again later.",
-            headers={"Retry-After": "30"},
-        ) from error
-
-
 async def _judged(request: Request, work: _Work) -> Judged:
-    """In a thread, one at a time: predictions of single passengers must not wait for many lists."""
+    """In a thread: predictions of single passengers must not wait for lists."""
     worker = worker_of(request)
     predictor = worker.models.current().champion
 
@@ -153,8 +132,7 @@ async def _judged(request: Request, work: _Work) -> Judged:
             predictor.version,
         )
 
-    async with worker.judging:
-        return await asyncio.to_thread(do)
+    return await worker.uploads.run(do)
 
 
 def _customers_of(passengers: Sequence[Passenger]) -> Customers:

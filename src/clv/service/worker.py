@@ -19,12 +19,15 @@ from clv.errors import (
 from clv.registry import Registry, Version
 from clv.service.access import Keyring
 from clv.service.anonymous import AnonymousAccess
+from clv.service.connections import Connections
 from clv.service.metrics import Metrics
 from clv.service.models import Models, load
 from clv.service.problems import RefusedError
 from clv.service.reality import Reality
+from clv.service.receiving import Bodies
 from clv.service.schemas import ReadyOut
 from clv.service.sessions import Guesses
+from clv.service.uploads import Uploads
 from clv.settings import Settings, unknown_variables
 from clv.tracking import RequestLog, RequestQueries, database_warnings
 
@@ -56,8 +59,10 @@ class Worker:
     metrics: Metrics
     queries: RequestQueries
     reality: Reality
+    uploads: Uploads
+    bodies: Bodies
+    connections: Connections
     draining: bool = False
-    judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
     guesses: Guesses = field(default_factory=Guesses, init=False)
     _unknown: list[str] = field(default_factory=unknown_variables, init=False)
     _registry_calls: Aside = field(
@@ -99,10 +104,12 @@ class Worker:
         )
 
     def warnings(self) -> list[str]:
-        """What needs attention although predictions are answered."""
+        """What needs attention although this worker is ready."""
         anonymous = None if self.keyring.required else AnonymousAccess.of(self.settings).warning
         return [
             *self.models.warnings(),
+            *self.connections.warnings(),
+            *self.metrics.warnings(),
             *database_warnings(self.settings.tracking_url),
             *filter(None, [anonymous]),
             *self._unknown,
@@ -110,6 +117,7 @@ class Worker:
 
     def pulse(self) -> None:
         """Bring the gauges up to date."""
+        self.metrics.check()
         self.metrics.set_state(
             self.models.versions(), self.request_log.waiting_rows, len(self.warnings())
         )

@@ -101,7 +101,7 @@ async def model_view(worker: Worker) -> ModelView:
         versions,
         before,
         history,
-        tuple(worker.models.warnings()),
+        tuple(worker.warnings()),
     )
 
 
