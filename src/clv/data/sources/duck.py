@@ -42,6 +42,9 @@ class DuckDBSource:
     relation: str  # SQL after FROM
     numbers: NumberFormat
     findings: Sequence[Finding] = ()
+    #: Of a workbook: its sheets, and the one that is read.
+    sheets: Sequence[str] = field(default=(), kw_only=True)
+    sheet: str | None = field(default=None, kw_only=True)
     #: Whether the relation reads a copy that is gone once the source is closed.
     temporary: bool = field(default=False, kw_only=True)
 

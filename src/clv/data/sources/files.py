@@ -106,9 +106,10 @@ def _folder(stack: ExitStack) -> Path:
 def _text_of(path: Path, table: str, ids: Sequence[str], stack: ExitStack) -> TextTable:
     if path.name.lower().endswith(WORKBOOKS):
         folder = _folder(stack)
-        _, findings = sheet_to_csv(path, table, ids, folder / "sheet.csv")
+        sheets, sheet, findings = sheet_to_csv(path, table, ids, folder / "sheet.csv")
         text = prepared(folder / "sheet.csv", str(path), lambda: folder)
-        return TextTable(text.path, text.delimiter or ",", 0, (*findings, *text.findings))
+        found = (*findings, *text.findings)
+        return TextTable(text.path, ",", text.lines_above, found, tuple(sheets), sheet)
     if path.name.lower().endswith(".gz"):
         require_sound_gzip(path, str(path))
     text = prepared(path, str(path), lambda: _folder(stack))
@@ -182,6 +183,8 @@ class _TextReader:
             relation,
             self.numbers,
             (*self.text.findings, *findings),
+            sheets=self.text.sheets,
+            sheet=self.text.sheet,
             temporary=self.text.path != self.path,
         )
 

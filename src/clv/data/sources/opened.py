@@ -50,12 +50,18 @@ class TextTable:
     lines_above : int
         Lines before the header, which are not in the copy.
     findings : tuple of Finding
+    sheets : tuple of str
+        Of a workbook.
+    sheet : str or None
+        The one that was copied.
     """
 
     path: Path
     delimiter: str | None = None
     lines_above: int = 0
     findings: tuple[Finding, ...] = ()
+    sheets: tuple[str, ...] = ()
+    sheet: str | None = None
 
 
 def require_sound_gzip(path: Path, name: str) -> None:

@@ -21,7 +21,7 @@ _READER = Path(__file__).with_name("sheet.py")
 
 def sheet_to_csv(
     path: Path, sheet: str, ids: Sequence[str], output: Path
-) -> tuple[list[str], list[Finding]]:
+) -> tuple[list[str], str, list[Finding]]:
     """Write one sheet of a workbook as CSV: the one asked for, or the first that has ids.
 
     Parameters
@@ -36,6 +36,8 @@ def sheet_to_csv(
     Returns
     -------
     sheets : list of str
+    sheet : str
+        The one that was written.
     findings : list of Finding
         Which sheet was read, if there are several.
 
@@ -80,7 +82,7 @@ def sheet_to_csv(
         says = f"sheet '{answer['sheet']}' was read; others: {others}"
         action = "Name another one with --table."
         findings.append(Finding("kept", "sheet", "all columns", 0, says, action))
-    return sheets, findings
+    return sheets, str(answer["sheet"]), findings
 
 
 def _require_bounded(path: Path) -> None:
