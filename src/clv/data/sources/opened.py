@@ -100,10 +100,12 @@ def prepared(path: Path, name: str, folder: Callable[[], Path]) -> TextTable:
             raise unreadable(name, fault)
     encoding = next((one for mark, one in _MARKS.items() if head.startswith(mark)), "utf-8-sig")
     if encoding == "utf-8-sig" and b"\0" in head:
-        if head[1::2].count(0) < len(head) // 3:
-            raise unreadable(name, "it is no text; save the table as 'CSV UTF-8'")
+        if head[1::2].count(0) < len(head) // 3 or head[::2].count(0):
+            raise unreadable(name, "it is not text in UTF-8; save the table as 'CSV UTF-8'")
         encoding = "utf-16-le"
     text = head.decode(encoding, errors="replace")
+    if "\0" in text:
+        raise unreadable(name, "it is not text in UTF-8; save the table as 'CSV UTF-8'")
     above, delimiter, titles = _above_header(text)
     if encoding == "utf-8-sig" and not above:
         return TextTable(path)
@@ -165,7 +167,10 @@ def _above_header(text: str) -> tuple[int, str | None, str]:
 def _header_of(lines: list[str], delimiter: str | None) -> int:
     """The line that holds the names: 0 unless it has fewer cells than the lines further down."""
     mark = delimiter or max(DELIMITERS, key=lambda one: sum(line.count(one) for line in lines))
-    rows = [next(csv.reader([line.rstrip("\r\n")], delimiter=mark), []) for line in lines]
+    try:
+        rows = [next(csv.reader([line.rstrip("\r\n")], delimiter=mark), []) for line in lines]
+    except csv.Error:
+        return 0
     filled = [[cell for cell in row if cell.strip()] for row in rows]
     if not rows:
         return 0
