@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import HorizonDays, MasterOption, ObservationDays, RawOption, window_of
+from clv.cli.options import (
+    DecimalOption,
+    HorizonDays,
+    MasterOption,
+    ObservationDays,
+    RawOption,
+    ThousandsOption,
+    number_format,
+    window_of,
+)
 from clv.cli.show import JsonOption, note, print_json, say, show_findings
 from clv.clock import utc_now
 from clv.errors import UsageError
@@ -73,6 +82,8 @@ def features(
     table_name: Annotated[
         str, typer.Option("--table", help="Table to read, where the source holds tables.")
     ] = DEFAULT_RIDES,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     customer_column: CustomerColumn = None,
     time_column: TimeColumn = None,
     amount_column: AmountColumn = None,
@@ -121,7 +132,7 @@ def features(
     from clv.features import Reading, Words, build
     from clv.features.engine import told
 
-    words = Words()
+    words, numbers = Words(), number_format(decimal, thousands)
     made = _engine(engine, master, output, memory_limit, raw=raw)
     with made as running:
         built = build(
@@ -146,6 +157,7 @@ def features(
                 ),
                 table_name,
                 passengers,
+                numbers,
             ),
         )
     if as_json:

@@ -1,5 +1,6 @@
 """Segments judged beside a service that predicts: read, predict, evaluate, off the event loop."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,8 +17,9 @@ from clv.campaign.segment import Segment
 from clv.campaign.verdict import Evaluation, evaluate
 from clv.data.customers import Customers, id_names, read_customers
 from clv.data.findings import without_duplicates
+from clv.data.numbers import NumberFormat
 from clv.data.sources import open_source
-from clv.errors import DataError
+from clv.errors import DataError, UsageError
 from clv.schema import Activity
 from clv.service.body import parsed
 from clv.service.messages import located
@@ -78,10 +80,16 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     """
     terms = from_query(UploadIn, [pair for pair in query if pair[0] != "column"])
     renamed = _renamed([value for name, value in query if name == "column"])
+    try:
+        numbers = NumberFormat(terms.decimal, terms.thousands)
+    except UsageError as error:
+        raise _unusable(_as_query(str(error))) from None
     async with worker_of(request).uploads.kept(request, ".csv") as path:
 
         def read(predictor: Predictor) -> Customers:
-            with open_source(path, ids=id_names(renamed), memory_limit=_MEMORY) as source:
+            with open_source(
+                path, ids=id_names(renamed), memory_limit=_MEMORY, numbers=numbers
+            ) as source:
                 return read_customers(
                     source, predictor.window, renamed=renamed, on_invalid=terms.on_invalid
                 )
@@ -89,7 +97,8 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
         try:
             return await _judged(request, _Work(read, terms.campaign()))
         except DataError as error:
-            raise _unusable(str(error).replace(f"{path.parent}/", "")) from None
+            says = str(error).replace(f"{path.parent}/", "")
+            raise _unusable(_as_query(says)) from None
 
 
 def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
@@ -145,6 +154,11 @@ def _customers_of(passengers: Sequence[Passenger]) -> Customers:
     if any(finding.code != "duplicate" for finding in findings):
         raise _unusable(" ".join(map(str, findings)))
     return Customers(ids[keep], Activity(*rows[keep].T.copy()), len(ids), tuple(findings))
+
+
+def _as_query(says: str) -> str:
+    """Options of the command line as terms of a query."""
+    return re.sub(r"--(decimal|thousands|column|table)\b", r"`\1`", says)
 
 
 def _unusable(detail: str) -> RefusedError:

@@ -80,6 +80,13 @@ class UploadIn(CampaignIn):
         default="stop",
         description="a row that cannot be used: an error, or left out and counted in `findings`",
     )
+    decimal: Literal[".", ","] | None = Field(
+        default=None, description="decimal mark of the numbers; by default each column decides"
+    )
+    thousands: Literal[",", ".", "space", "'", "none"] | None = Field(
+        default=None,
+        description="thousands separator of the numbers; by default each column decides",
+    )
 
 
 class ChosenIn(BaseModel):
