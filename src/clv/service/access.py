@@ -47,6 +47,7 @@ _PREDICTS = frozenset(
         "/api/predict",
         "/api/predict/batch",
         "/api/segments/evaluate",
+        "/campaign/preview",
         "/campaign/judge",
         "/campaign/chosen",
     }

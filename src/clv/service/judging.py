@@ -1,13 +1,13 @@
 """Segments judged beside a service that predicts: read, predict, evaluate, off the event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from fastapi import Request
@@ -28,12 +28,23 @@ from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
 from clv.service.worker import worker_of
 
-__all__ = ["Judged", "from_query", "judge", "judge_upload"]
+__all__ = [
+    "ACCEPTED",
+    "Judged",
+    "from_query",
+    "judge",
+    "judge_upload",
+    "kept",
+    "suffix_of",
+    "unusable",
+]
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_T = TypeVar("_T")
+_Run = Callable[..., Awaitable[Any]]
 
-# What an upload is called in messages; its own name is the client's business.
-_NAME = "list.csv"
+#: How the names of uploaded lists may end; what ends otherwise is read as CSV.
+ACCEPTED = (".csv", ".tsv", ".txt")
 # For one list at a time, beside a service that predicts.
 _MEMORY = "1GB"
 
@@ -66,9 +77,10 @@ async def judge(request: Request) -> Judged:
     if request.headers.get("content-type", "").startswith("text/csv"):
         return await judge_upload(request, request.query_params.multi_items())
     asked = await parsed(SegmentIn, request)
-    return await _judged(
-        request, _Work(lambda _: _customers_of(asked.passengers), asked.campaign())
-    )
+    work = _Work(lambda _: _customers_of(asked.passengers), asked.campaign())
+    worker = worker_of(request)
+    async with worker.judging:
+        return await asyncio.to_thread(_judged, worker.models.current().champion, work)
 
 
 async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Judged:
@@ -83,7 +95,8 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     """
     terms = from_query(UploadIn, [pair for pair in query if pair[0] != "column"])
     renamed = _renamed([value for name, value in query if name == "column"])
-    async with _kept(request) as path:
+    predictor = worker_of(request).models.current().champion
+    async with kept(request, suffix_of(terms.name)) as (path, run):
 
         def read(predictor: Predictor) -> Customers:
             with open_source(path, ids=id_names(renamed), memory_limit=_MEMORY) as source:
@@ -92,9 +105,10 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
                 )
 
         try:
-            return await _judged(request, _Work(read, terms.campaign()))
+            judged: Judged = await run(_judged, predictor, _Work(read, terms.campaign()))
         except DataError as error:
-            raise _unusable(str(error).replace(f"{path.parent}/", "")) from None
+            raise unusable(error, path) from None
+    return judged
 
 
 def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
@@ -126,12 +140,24 @@ def _renamed(columns: Sequence[str]) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def _kept(request: Request) -> AsyncIterator[Path]:
+async def kept(request: Request, suffix: str) -> AsyncIterator[tuple[Path, _Run]]:
+    """Keep the body of a request in a temporary file while it is read.
+
+    Its own name is the client's business: the file is named `list` with the given suffix. What
+    reads it runs in a thread, one list at a time: predictions of single passengers must not wait
+    for many lists.
+    """
+    worker = worker_of(request)
+
+    async def run(function: Callable[..., _T], *arguments: Any) -> _T:
+        async with worker.judging:
+            return await asyncio.to_thread(function, *arguments)
+
     try:
         with TemporaryDirectory(prefix="clv-upload-") as folder:
-            path = Path(folder) / _NAME
+            path = Path(folder) / f"list{suffix}"
             await stored(request, path)
-            yield path
+            yield path, run
     except OSError as error:
         raise RefusedError(
             HTTPStatus.SERVICE_UNAVAILABLE,
@@ -140,23 +166,20 @@ async def _kept(request: Request) -> AsyncIterator[Path]:
         ) from error
 
 
-async def _judged(request: Request, work: _Work) -> Judged:
-    """In a thread, one at a time: predictions of single passengers must not wait for many lists."""
-    worker = worker_of(request)
-    predictor = worker.models.current().champion
+def suffix_of(name: str) -> str:
+    """The ending for a list's file: nothing else of the name that a client gives is used."""
+    return next((suffix for suffix in ACCEPTED if name.lower().endswith(suffix)), ".csv")
 
-    def do() -> Judged:
-        customers = work.read(predictor)
-        predictions = predictor.predict(customers.activity, level=work.campaign.level)
-        return Judged(
-            evaluate(predictions, predictor, work.campaign),
-            Segment(predictions, predictor.calibration),
-            customers,
-            predictor.version,
-        )
 
-    async with worker.judging:
-        return await asyncio.to_thread(do)
+def _judged(predictor: Predictor, work: _Work) -> Judged:
+    customers = work.read(predictor)
+    predictions = predictor.predict(customers.activity, level=work.campaign.level)
+    return Judged(
+        evaluate(predictions, predictor, work.campaign),
+        Segment(predictions, predictor.calibration),
+        customers,
+        predictor.version,
+    )
 
 
 def _customers_of(passengers: Sequence[Passenger]) -> Customers:
@@ -169,6 +192,11 @@ def _customers_of(passengers: Sequence[Passenger]) -> Customers:
     if any(finding.code != "duplicate" for finding in findings):
         raise _unusable(" ".join(map(str, findings)))
     return Customers(ids[keep], Activity(*rows[keep].T.copy()), len(ids), tuple(findings))
+
+
+def unusable(error: DataError, path: Path) -> RefusedError:
+    """What is wrong with a list, without the folder it was kept in."""
+    return _unusable(str(error).replace(f"{path.parent}/", ""))
 
 
 def _unusable(detail: str) -> RefusedError:

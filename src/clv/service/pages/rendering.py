@@ -16,7 +16,7 @@ from clv.service.pages.static import address, plotly_style_id
 from clv.service.worker import worker_of
 from clv.tracking import ApiKey, Scope
 
-__all__ = ["KEY", "may", "page"]
+__all__ = ["KEY", "may", "page", "part"]
 
 #: Where the gate leaves the key that let a request in; nothing where none is needed.
 KEY = "clv.key"
@@ -64,6 +64,11 @@ def page(
         )
     )
     return HTMLResponse(text, status, headers={"content-security-policy": _POLICY})
+
+
+def part(template: str, **values: Any) -> str:
+    """Fill a template that a script puts into a page."""
+    return _templates().get_template(template).render(**values)
 
 
 def may(request: Request, scope: Scope) -> bool:
