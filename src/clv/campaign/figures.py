@@ -99,6 +99,7 @@ def _increment(found: Evaluation, unit: str) -> Picture:
         ]
     )
     needed = found.campaign.needed if has_lift else 0.0
+    highest = max(estimate.high, needed, beside)
     plot.add_vline(
         x=needed, line={"color": VERMILLION, "dash": "dash", "width": 2}, visible=has_lift
     )
@@ -107,6 +108,7 @@ def _increment(found: Evaluation, unit: str) -> Picture:
         yref="paper",
         y=1.0,
         yanchor="bottom",
+        xanchor="right" if needed > 0.7 * highest else "center",
         text=f"break-even {needed:,.2f}",
         showarrow=False,
         visible=has_lift,
@@ -122,7 +124,7 @@ def _increment(found: Evaluation, unit: str) -> Picture:
             f"expected further spend per passenger ({unit})",
             "",
             height=210,
-            xaxis_range=[0, 1.15 * max(estimate.high, needed, beside)],
+            xaxis_range=[0, 1.15 * highest],
             yaxis_range=[-0.6, 1.6],
         ),
     )

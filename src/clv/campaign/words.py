@@ -67,8 +67,8 @@ def sentence(found: Evaluation, money: Money, text: Callable[[str], str] = str) 
                 "At the low end of the {} interval they spend nothing further, and no lift pays."
             ).format(level)
         return text(
-            "Nobody can tell from these figures whether it does: enter the lift you expect, or "
-            "measure it with a hold-out group."
+            "These figures cannot tell whether it does: enter the lift you expect, or measure it "
+            "with a hold-out group."
         )
     low, high = money(abs(found.gain.low), 0), money(abs(found.gain.high), 0)
     if found.verdict == "worth it":

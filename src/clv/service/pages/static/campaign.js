@@ -77,6 +77,7 @@
     list = file;
     clearErrors(form);
     by("failed").hidden = true;
+    by("drop").classList.add("chosen");
     by("drop-says").textContent = file.name;
     by("drop-hint").textContent = size(file.size);
     by("preview").replaceChildren();
@@ -203,6 +204,7 @@
     }
     judged = { terms: query.toString(), list: identity(file), isExample: isExample(file), file };
     show(answer.body);
+    by("preview-fold")?.removeAttribute("open"); // the form is to stay in view beside the verdict
     by("verdict-title").focus();
   }
 
@@ -314,6 +316,7 @@
       for (const [name, value] of Object.entries(saved.entered)) form.elements[name].value = value;
       const { entered: _entered, link: _link, at, part, ...about } = saved;
       judged = { ...about, file: null };
+      by("drop").classList.add("chosen");
       by("drop-says").textContent = judged.list.split("/")[0];
       by("drop-hint").textContent = "judged before; choose it again to judge it with other terms";
       show(part, at);

@@ -17,6 +17,7 @@ window.clv.verdict = (() => {
     depth.max = data.points.length;
     depth.addEventListener("input", () => { shown.depth = Number(depth.value); showDepth(); changed(); });
     by("to-best").addEventListener("click", () => { shown.depth = null; showDepth(); changed(); });
+    showMoney(by("verdict"));
     showLift();
   }
 
@@ -74,7 +75,7 @@ window.clv.verdict = (() => {
     const visible = needed !== null;
     return {
       shapes: [{ ...layout.shapes[0], x0: needed ?? 0, x1: needed ?? 0, visible }],
-      annotations: [{ ...layout.annotations[0], x: needed ?? 0, text: `break-even ${money(needed ?? 0)}`, visible }],
+      annotations: [{ ...layout.annotations[0], x: needed ?? 0, xanchor: needed > 0.7 * highest ? "right" : "center", text: `break-even ${money(needed ?? 0)}`, visible }],
       xaxis: { ...layout.xaxis, range: [0, 1.15 * highest] },
     };
   }
