@@ -27,6 +27,7 @@ from clv.service.pages import router as pages
 from clv.service.problems import handle_errors
 from clv.service.reality import Reality
 from clv.service.routes import DIRECT, ROUTERS
+from clv.service.uploads import Uploads
 from clv.service.worker import Worker
 from clv.settings import Settings, load_settings, metrics_folder
 from clv.tracking import DatabaseRequestLog, KeyStore, RequestQueries, open_database, upgrade
@@ -90,7 +91,11 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(models.stop)
         reality = Reality(engine, models, registry, metrics.monitored)
         closing.callback(reality.close)
-        worker = Worker(settings, registry, models, request_log, keyring, metrics, queries, reality)
+        uploads = Uploads(settings.max_uploads, settings.max_upload_bytes)
+        closing.callback(uploads.close)
+        worker = Worker(
+            settings, registry, models, request_log, keyring, metrics, queries, reality, uploads
+        )
         try:
             models.current()
         except ClvError as error:

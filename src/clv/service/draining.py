@@ -31,6 +31,7 @@ def draining(worker: Worker, seconds: float) -> Iterator[None]:
         if worker.draining or not callable(stop):
             return
         worker.draining = True
+        loop.call_soon_threadsafe(worker.uploads.stop)
         _log.info("Asked to stop: not ready any more, accepting for another %g s", seconds)
         if seconds:
             loop.call_soon_threadsafe(loop.call_later, seconds, stop, number, frame)

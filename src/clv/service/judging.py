@@ -1,13 +1,10 @@
 """Segments judged beside a service that predicts: read, predict, evaluate, off the event loop."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from fastapi import Request
@@ -23,25 +20,14 @@ from clv.data.findings import without_duplicates
 from clv.data.sources import open_source
 from clv.errors import DataError
 from clv.schema import Activity
-from clv.service.body import parsed, stored
+from clv.service.body import parsed
 from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
 from clv.service.worker import worker_of
 
-__all__ = [
-    "ACCEPTED",
-    "Judged",
-    "from_query",
-    "judge",
-    "judge_upload",
-    "kept",
-    "suffix_of",
-    "unusable",
-]
+__all__ = ["ACCEPTED", "Judged", "from_query", "judge", "judge_upload", "suffix_of", "unusable"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_T = TypeVar("_T")
-_Run = Callable[..., Awaitable[Any]]
 
 #: How the names of uploaded lists may end; what ends otherwise is read as CSV.
 ACCEPTED = (".csv", ".tsv", ".txt")
@@ -78,9 +64,8 @@ async def judge(request: Request) -> Judged:
         return await judge_upload(request, request.query_params.multi_items())
     asked = await parsed(SegmentIn, request)
     work = _Work(lambda _: _customers_of(asked.passengers), asked.campaign())
-    worker = worker_of(request)
-    async with worker.judging:
-        return await asyncio.to_thread(_judged, worker.models.current().champion, work)
+    async with worker_of(request).uploads.turn(request):
+        return await _judged(request, work)
 
 
 async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Judged:
@@ -95,8 +80,7 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     """
     terms = from_query(UploadIn, [pair for pair in query if pair[0] != "column"])
     renamed = _renamed([value for name, value in query if name == "column"])
-    predictor = worker_of(request).models.current().champion
-    async with kept(request, suffix_of(terms.name)) as (path, run):
+    async with worker_of(request).uploads.kept(request, suffix_of(terms.name)) as path:
 
         def read(predictor: Predictor) -> Customers:
             with open_source(path, ids=id_names(renamed), memory_limit=_MEMORY) as source:
@@ -105,10 +89,9 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
                 )
 
         try:
-            judged: Judged = await run(_judged, predictor, _Work(read, terms.campaign()))
+            return await _judged(request, _Work(read, terms.campaign()))
         except DataError as error:
             raise unusable(error, path) from None
-    return judged
 
 
 def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
@@ -128,6 +111,11 @@ def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
         ) from None
 
 
+def suffix_of(name: str) -> str:
+    """The ending for a list's file: nothing else of the name that a client gives is used."""
+    return next((suffix for suffix in ACCEPTED if name.lower().endswith(suffix)), ".csv")
+
+
 def _renamed(columns: Sequence[str]) -> Mapping[str, str]:
     pairs = [column.partition("=") for column in columns]
     for name, _, column in pairs:
@@ -139,47 +127,22 @@ def _renamed(columns: Sequence[str]) -> Mapping[str, str]:
     return {name: column for name, _, column in pairs}
 
 
-@asynccontextmanager
-async def kept(request: Request, suffix: str) -> AsyncIterator[tuple[Path, _Run]]:
-    """Keep the body of a request in a temporary file while it is read.
-
-    Its own name is the client's business: the file is named `list` with the given suffix. What
-    reads it runs in a thread, one list at a time: predictions of single passengers must not wait
-    for many lists.
-    """
+async def _judged(request: Request, work: _Work) -> Judged:
+    """In a thread: predictions of single passengers must not wait for lists."""
     worker = worker_of(request)
+    predictor = worker.models.current().champion
 
-    async def run(function: Callable[..., _T], *arguments: Any) -> _T:
-        async with worker.judging:
-            return await asyncio.to_thread(function, *arguments)
+    def do() -> Judged:
+        customers = work.read(predictor)
+        predictions = predictor.predict(customers.activity, level=work.campaign.level)
+        return Judged(
+            evaluate(predictions, predictor, work.campaign),
+            Segment(predictions, predictor.calibration),
+            customers,
+            predictor.version,
+        )
 
-    try:
-        with TemporaryDirectory(prefix="clv-upload-") as folder:
-            path = Path(folder) / f"list{suffix}"
-            await stored(request, path)
-            yield path, run
-    except OSError as error:
-        raise RefusedError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"The list could not be kept while it is read: {error.strerror}. Try again later.",
-            headers={"Retry-After": "30"},
-        ) from error
-
-
-def suffix_of(name: str) -> str:
-    """The ending for a list's file: nothing else of the name that a client gives is used."""
-    return next((suffix for suffix in ACCEPTED if name.lower().endswith(suffix)), ".csv")
-
-
-def _judged(predictor: Predictor, work: _Work) -> Judged:
-    customers = work.read(predictor)
-    predictions = predictor.predict(customers.activity, level=work.campaign.level)
-    return Judged(
-        evaluate(predictions, predictor, work.campaign),
-        Segment(predictions, predictor.calibration),
-        customers,
-        predictor.version,
-    )
+    return await worker.uploads.run(do)
 
 
 def _customers_of(passengers: Sequence[Passenger]) -> Customers:

@@ -1,11 +1,16 @@
 """Run the application under uvicorn: one process or several on one socket."""
 
 import contextlib
+import logging
+import os
 import resource
+import shutil
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess, multiprocess
@@ -14,6 +19,7 @@ from clv.errors import ServeError
 from clv.service.access import is_loopback
 from clv.service.logs import configuration
 from clv.service.metrics_files import folder_for_metrics
+from clv.service.uploads import THREADS
 from clv.settings import Settings, tell_workers
 from clv.tracking import KeyStore, open_database, upgrade
 
@@ -49,7 +55,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             "clv.service.app:create_app",
             factory=True,
             workers=settings.workers,
-            http="clv.service.connections:Protocol",
+            http="clv.service.protocol:Protocol",
+            ws="none",
             log_level=settings.log_level.lower(),
             log_config=configuration(settings),
             access_log=False,
@@ -63,9 +70,23 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             say(_open_to(host))
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C after all is done: a success, too
             if settings.workers == 1:
-                uvicorn.Server(config).run(sockets=[listening])
+                _run(uvicorn.Server(config), listening, folder)
             else:
                 Multiprocess(config, sockets=[listening]).run()
+
+
+def _run(server: uvicorn.Server, listening: socket.socket, folder: Path) -> None:
+    """Serve in this process, and end it at once if a list is still being judged at the end.
+
+    Whatever had to be closed is closed by then. The interpreter would wait for DuckDB, or crash it.
+    """
+    try:
+        server.run(sockets=[listening])
+    finally:
+        if any(thread.name == THREADS for thread in threading.enumerate()):
+            shutil.rmtree(folder, ignore_errors=True)
+            logging.shutdown()
+            os._exit(0 if server.started else 1)
 
 
 def _has_keys(settings: Settings) -> bool:

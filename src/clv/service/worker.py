@@ -17,6 +17,7 @@ from clv.service.models import Models, load
 from clv.service.problems import RefusedError
 from clv.service.reality import Reality
 from clv.service.schemas import ReadyOut
+from clv.service.uploads import Uploads
 from clv.settings import Settings
 from clv.tracking import RequestLog, RequestQueries
 
@@ -48,8 +49,8 @@ class Worker:
     metrics: Metrics
     queries: RequestQueries
     reality: Reality
+    uploads: Uploads
     draining: bool = False
-    judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
     _registry_calls: Aside = field(
         default_factory=lambda: Aside("registry", _REGISTRY_CALLS, _REGISTRY_S, _registry_hangs),
         init=False,

@@ -12,9 +12,10 @@ from fastapi.responses import HTMLResponse, Response
 from clv.data.sources import open_source
 from clv.errors import DataError
 from clv.schema import ID_NAMES
-from clv.service.judging import kept, suffix_of, unusable
+from clv.service.judging import suffix_of, unusable
 from clv.service.pages.rendering import part
 from clv.service.schemas import WINDOW
+from clv.service.worker import worker_of
 
 __all__ = ["meanings", "preview"]
 
@@ -84,9 +85,10 @@ def meanings() -> tuple[Needed, ...]:
 async def preview(request: Request) -> Response:
     """The first rows of the beginning of a list, as HTML to be put into the page."""
     suffix = suffix_of(request.query_params.get("name", ""))
-    async with kept(request, suffix) as (path, run):
+    uploads = worker_of(request).uploads
+    async with uploads.kept(request, suffix) as path:
         try:
-            found = await run(_read, path)
+            found = await uploads.run(_read, path)
         except DataError as error:
             raise unusable(error, path) from None
     return HTMLResponse(part("preview.html", preview=found))
