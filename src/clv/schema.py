@@ -28,6 +28,7 @@ __all__ = [
     "MAX_FREQUENCY",
     "MAX_MONETARY",
     "MONETARY",
+    "NOBODY",
     "RECENCY",
     "Activity",
     "Column",
@@ -51,6 +52,11 @@ DEFAULT_RIDES, DEFAULT_PREDICTIONS = "rides", "predictions"
 
 #: What the column that identifies the customer may be called.
 ID_NAMES = ("id", "passenger_id", "customer_id")
+
+#: What programs write, and people, where a customer is unknown; in small letters.
+NOBODY = frozenset(
+    ("", "nan", "none", "null", "na", "n/a", "<na>", "nil", "guest", "anonymous", "unknown")
+)
 
 #: Order of the features in every matrix and table of cells.
 FEATURES = ("recency", "frequency", "monetary")

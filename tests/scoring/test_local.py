@@ -21,6 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clv.bundle import Predictions, Predictor
+from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
 from clv.data.sources import BATCH_ROWS, open_source
 from clv.errors import DataError, OutputError, UsageError
 from clv.schema import DEFAULT_TABLE, Activity
@@ -49,6 +51,11 @@ class InMemorySource:
     name: str = "memory"
     file: Path | None = None
     read: list[int] = field(default_factory=list)
+    numbers: NumberFormat = NumberFormat()  # noqa: RUF009
+    findings: Sequence[Finding] = ()
+
+    def texts(self, columns: Sequence[str]) -> list[str]:
+        return [name for name in columns if pa.types.is_string(self.table.schema.field(name).type)]
 
     @property
     def columns(self) -> list[str]:

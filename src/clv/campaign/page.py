@@ -24,6 +24,7 @@ from clv.campaign.words import (
     sentence,
 )
 from clv.data.customers import Customers
+from clv.data.findings import Finding
 from clv.evaluation.page import render_page, save_page
 from clv.evaluation.style import Picture
 
@@ -100,7 +101,7 @@ def _values(
         "model_version": version,
         "pictures": {picture.name: picture for picture in pictures},
         "holdout": holdout_in_words(found),
-        "fixes": _FIXES,
+        "action": _action,
     }
 
 
@@ -144,6 +145,13 @@ def _at_lift(found: Evaluation, currency: str) -> dict[str, Any]:
         "needed": None if lift is None else found.campaign.needed,
         "titles": {"increment": increment_title(found), "depth": depth_title(found)},
     }
+
+
+def _action(finding: Finding) -> str:
+    """What to do about a finding, on a page: without options of the command line."""
+    if finding.severity == "left out":
+        return _FIXES.get(finding.code, "Correct it.")
+    return "" if "--" in finding.action else finding.action
 
 
 def _money(currency: str, value: float, digits: int = 2) -> Markup:

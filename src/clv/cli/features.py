@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import HorizonDays, MasterOption, ObservationDays, window_of
+from clv.cli.options import (
+    DecimalOption,
+    HorizonDays,
+    MasterOption,
+    ObservationDays,
+    ThousandsOption,
+    number_format,
+    window_of,
+)
 from clv.cli.show import JsonOption, note, print_json, say, show_findings
 from clv.clock import utc_now
 from clv.errors import UsageError
@@ -73,6 +81,8 @@ def features(
     table_name: Annotated[
         str, typer.Option("--table", help="Table to read, where the source holds tables.")
     ] = DEFAULT_RIDES,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     customer_column: CustomerColumn = None,
     time_column: TimeColumn = None,
     amount_column: AmountColumn = None,
@@ -120,7 +130,7 @@ def features(
     from clv.features import Reading, Words, build
     from clv.features.engine import told
 
-    words = Words()
+    words, numbers = Words(), number_format(decimal, thousands)
     made = _engine(engine, master, output, memory_limit)
     with made as running:
         built = build(
@@ -145,6 +155,7 @@ def features(
                 ),
                 table_name,
                 passengers,
+                numbers,
             ),
         )
     if as_json:

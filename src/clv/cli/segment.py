@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import TableOption
+from clv.cli.options import DecimalOption, TableOption, ThousandsOption, number_format
 from clv.cli.scoring import ModelVersion, predictor_of
 from clv.cli.show import JsonOption, note, print_json, say, table
 from clv.errors import UsageError
@@ -81,6 +81,8 @@ def segment(
         Path | None, typer.Option(help="Write a page with charts to this file.")
     ] = None,
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     model_version: ModelVersion = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,7 +107,8 @@ def segment(
     campaign = Campaign(margin, cost, assumed_lift, level, power, detect_lift)
     predictor = predictor_of(settings, model_version)
     renamed = _renamed(column or [])
-    with open_source(source, table_name, ids=id_names(renamed)) as opened:
+    numbers = number_format(decimal, thousands)
+    with open_source(source, table_name, ids=id_names(renamed), numbers=numbers) as opened:
         customers = read_customers(opened, predictor.window, renamed=renamed, on_invalid=on_invalid)
     predictions = predictor.predict(customers.activity, level=level)
     found = evaluate(predictions, predictor, campaign)
@@ -141,6 +144,8 @@ def lift(
     ],
     level: Level = 0.9,
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     model_version: ModelVersion = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -155,11 +160,14 @@ def lift(
     from clv.data.checks import read_history
     from clv.data.sources import open_source
 
+    numbers = number_format(decimal, thousands)
     predictor = predictor_of(load_settings(), model_version)
     groups = []
     for source in (treated, control):
-        with open_source(source, table_name) as opened:
+        with open_source(source, table_name, numbers=numbers) as opened:
             history = read_history(opened, predictor.window, to_train=False)
+        for finding in history.findings:
+            note(f"{opened.name}: {finding}")
         came = history.outcome - history.activity.monetary
         groups.append((came, predictor.predict(history.activity).expected_increment))
     found = estimate_lift(groups[0], groups[1], level=level)

@@ -19,7 +19,16 @@ from clv.cli.features import (
     instant,
     require_ibis,
 )
-from clv.cli.options import HorizonDays, JobsOption, ObservationDays, SeedOption, window_of
+from clv.cli.options import (
+    DecimalOption,
+    HorizonDays,
+    JobsOption,
+    ObservationDays,
+    SeedOption,
+    ThousandsOption,
+    number_format,
+    window_of,
+)
 from clv.cli.show import JsonOption, Stages, note, print_json, say, show_findings, shown, table
 from clv.clock import utc_now
 from clv.errors import BundleError, UsageError
@@ -28,6 +37,7 @@ from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from clv.data.checks import History
+    from clv.data.numbers import NumberFormat
     from clv.registry import Registry
     from clv.training import Release, TrainingResult
 
@@ -57,6 +67,8 @@ def train(
             show_default=False,
         ),
     ] = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     passengers: Registrations = None,
     customer_column: CustomerColumn = None,
     time_column: TimeColumn = None,
@@ -111,13 +123,13 @@ def train(
             "Add --search optuna, or leave --trials out."
         )
     from clv.data.checks import read_history
-    from clv.data.sources import open_source
+    from clv.data.sources import listed, open_source
     from clv.registry import open_registry
     from clv.training import release
     from clv.training import train as run_training
     from clv.training.search import SearchPlan
 
-    window = window_of(observation_days, horizon_days)
+    window, numbers = window_of(observation_days, horizon_days), number_format(decimal, thousands)
     if kind == "rides":
         require_ibis()
     if data is None and window != Window():
@@ -143,17 +155,20 @@ def train(
             passengers=passengers,
             as_of=as_of,
             memory_limit=memory_limit,
+            numbers=numbers,
         )
         generated = False
     else:
         _refuse_options_of_rides(passengers, *told.values(), as_of, memory_limit)
         location = data or sample_activity(settings)
-        with open_source(location, table_name or DEFAULT_TABLE) as source:
+        with open_source(location, table_name or DEFAULT_TABLE, numbers=numbers) as source:
             note(f"Reading {source.name}")
             history = read_history(source, window)
             generated = _is_sample(source.file, settings)
     note(f"{history.rows_read:,} rows read, {len(history):,} used")
     show_findings(history.findings)
+    if history.unused:
+        note(f"Not used: {listed(history.unused)}")
     registry.prepare()  # what cannot be written is said now, not after minutes of training
     with Stages() as stages:
         result = run_training(
@@ -199,6 +214,7 @@ def _history_of_rides(
     passengers: str | None,
     as_of: str | None,
     memory_limit: str | None,
+    numbers: "NumberFormat",
 ) -> "History":
     """What a ride log says of the customers whose outcome is known."""
     from clv.data.checks import read_history
@@ -209,7 +225,12 @@ def _history_of_rides(
 
     if data is None:
         raise UsageError("--kind rides needs a ride log: give one with --data.")
-    reading = Reading(columns, table=table_name or DEFAULT_RIDES, registrations=passengers)
+    reading = Reading(
+        columns,
+        table=table_name or DEFAULT_RIDES,
+        registrations=passengers,
+        numbers=numbers,
+    )
     settings.root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=settings.root, prefix=".rides-") as folder:
         table = Path(folder) / "activity.parquet"

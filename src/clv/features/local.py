@@ -10,7 +10,8 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from clv.data.sources import DuckDBSource, open_source, require_other_file
+from clv.data.numbers import NumberFormat
+from clv.data.sources import NO_INSTALLS, DuckDBSource, open_source, require_other_file
 from clv.errors import DataError, OutputError, UsageError
 from clv.features.engine import Engine, Opened
 from clv.files import replacing
@@ -53,7 +54,7 @@ def duckdb_engine(output: Path, memory_limit: str | None = None) -> Iterator[Eng
         raise OutputError(
             f"'{output.parent}' cannot be written to: {error.strerror}. Give another --output."
         ) from error
-    with scratch as folder, duckdb.connect(":memory:") as connection:
+    with scratch as folder, duckdb.connect(":memory:", config=NO_INSTALLS) as connection:
         # Two sessions in one process must not see each other's settings, so none is global.
         connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
         connection.execute("CREATE MACRO unix_micros(instant) AS epoch_us(instant)")
@@ -74,18 +75,28 @@ class _DuckDB:
         self._output = output
         self._opened = 0
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        ids: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
         self._opened += 1
         view = f"clv_opened_{self._opened}"
-        with open_source(location, table, ids=ids, connection=self._connection) as source:
+        with open_source(
+            location, table, ids=ids, connection=self._connection, numbers=numbers
+        ) as source:
             require_other_file(source, self._output)
-            if isinstance(source, DuckDBSource):
-                self._run(f"CREATE VIEW {view} AS FROM {source.relation}")
+            if isinstance(source, DuckDBSource) and source.connection is self._connection:
+                kind = "TEMP TABLE" if source.temporary else "VIEW"
+                self._run(f"CREATE {kind} {view} AS FROM {source.relation}")
             else:
                 self._copy(view, source.batches(source.columns))
         described = self._run(f"DESCRIBE {view}").fetchall()
         types = {str(row[0]): _kind(str(row[1])) for row in described}
-        return Opened(source.name, view, types)
+        return Opened(source.name, view, types, source.findings)
 
     def view(self, name: str, expression: ibis.Table) -> None:
         self._run(f'CREATE VIEW "{name}" AS {_sql(expression)}')

@@ -1,5 +1,6 @@
 """Segments judged beside a service that predicts: read, predict, evaluate, off the event loop."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,20 +18,31 @@ from clv.campaign.segment import Segment
 from clv.campaign.verdict import Evaluation, evaluate
 from clv.data.customers import Customers, id_names, read_customers
 from clv.data.findings import without_duplicates
+from clv.data.numbers import NumberFormat
 from clv.data.sources import open_source
-from clv.errors import DataError
-from clv.schema import Activity
+from clv.data.sources.source import TEXT_FILES, WORKBOOKS
+from clv.errors import DataError, UsageError
+from clv.schema import DEFAULT_TABLE, Activity
 from clv.service.body import parsed
 from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
 from clv.service.worker import worker_of
 
-__all__ = ["ACCEPTED", "Judged", "from_query", "judge", "judge_upload", "suffix_of", "unusable"]
+__all__ = [
+    "ACCEPTED",
+    "Judged",
+    "as_query",
+    "from_query",
+    "judge",
+    "judge_upload",
+    "suffix_of",
+    "unusable",
+]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 #: How the names of uploaded lists may end; what ends otherwise is read as CSV.
-ACCEPTED = (".csv", ".tsv", ".txt")
+ACCEPTED = (*TEXT_FILES, *WORKBOOKS)
 # For one list at a time, beside a service that predicts.
 _MEMORY = "1GB"
 
@@ -80,10 +92,20 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     """
     terms = from_query(UploadIn, [pair for pair in query if pair[0] != "column"])
     renamed = _renamed([value for name, value in query if name == "column"])
+    try:
+        numbers = NumberFormat(terms.decimal, terms.thousands)
+    except UsageError as error:
+        raise _unusable(as_query(str(error))) from None
     async with worker_of(request).uploads.kept(request, suffix_of(terms.name)) as path:
 
         def read(predictor: Predictor) -> Customers:
-            with open_source(path, ids=id_names(renamed), memory_limit=_MEMORY) as source:
+            with open_source(
+                path,
+                terms.sheet or DEFAULT_TABLE,
+                ids=id_names(renamed),
+                memory_limit=_MEMORY,
+                numbers=numbers,
+            ) as source:
                 return read_customers(
                     source, predictor.window, renamed=renamed, on_invalid=terms.on_invalid
                 )
@@ -159,7 +181,14 @@ def _customers_of(passengers: Sequence[Passenger]) -> Customers:
 
 def unusable(error: DataError, path: Path) -> RefusedError:
     """What is wrong with a list, without the folder it was kept in."""
-    return _unusable(str(error).replace(f"{path.parent}/", ""))
+    return _unusable(as_query(str(error), path))
+
+
+def as_query(says: str, path: Path | None = None) -> str:
+    """A message of the command line for a request: options as terms of a query, no folders."""
+    says = says.replace(f"{path.parent}/", "") if path else says
+    says = says.replace("--table", "`sheet`")
+    return re.sub(r"--(decimal|thousands|column)\b", r"`\1`", says)
 
 
 def _unusable(detail: str) -> RefusedError:

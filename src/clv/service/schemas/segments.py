@@ -88,10 +88,22 @@ class UploadIn(CampaignIn):
         max_length=255,
         description="name of the file; only its ending is used, and without one it is read as CSV",
     )
+    sheet: str = Field(
+        default="",
+        max_length=255,
+        description="sheet of a workbook; by default the first with a column of ids",
+    )
     on_invalid: Literal["stop", "skip"] = Field(
         default="stop",
         description="rows that cannot be used: stop with an error, or skip and count them in "
         "`findings`",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        default=None, description="decimal mark of the numbers; by default each column decides"
+    )
+    thousands: Literal[",", ".", "space", "'", "none"] | None = Field(
+        default=None,
+        description="thousands separator of the numbers; by default each column decides",
     )
 
 

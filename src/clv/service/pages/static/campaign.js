@@ -52,8 +52,8 @@
     for (const select of by("preview").querySelectorAll("select")) {
       const { column, as } = select.dataset;
       if (column && select.value && select.value !== as) query.append("column", `${column}=${select.value}`);
-      if (!column && select.value) query.set(select.name, select.value);
     }
+    for (const [name, value] of chosenLooks()) query.set(name, value);
     return query;
   }
 
@@ -87,8 +87,8 @@
     await previewing;
   }
 
-  async function preview(file, sheet = "") {
-    const query = new URLSearchParams({ name: ending(file), ...(sheet && { sheet }) });
+  async function preview(file, looks = []) {
+    const query = new URLSearchParams([["name", ending(file)], ...looks]);
     let answer;
     try {
       const response = await fetch(`/campaign/preview?${query}`, { method: "POST", headers: { "content-type": "text/csv" }, body: await beginning(file) });
@@ -98,13 +98,16 @@
     by("preview").innerHTML = answer.text; // our own template, in which every value is escaped
     for (const select of by("preview").querySelectorAll("select")) {
       select.addEventListener("change", () => {
-        if (select.name === "sheet") previewing = preview(file, select.value);
+        if ("looks" in select.dataset) previewing = preview(file, chosenLooks());
         else nameColumns();
         outdated();
       });
     }
     outdated();
   }
+
+  /** The sheet and the notation of numbers, if they were chosen. */
+  const chosenLooks = () => [...by("preview").querySelectorAll("select[data-looks]")].filter(({ value }) => value).map(({ name, value }) => [name, value]);
 
   /** Write above the rows of the preview what each column is taken for. */
   function nameColumns() {
@@ -119,7 +122,7 @@
   }
 
   /** What the service may know of the file's name. */
-  const ending = (file) => `list${/(\.[a-z0-9]{1,8}){1,2}$/i.exec(file.name)?.[0].toLowerCase().replace(/^.*(\.csv\.gz)$|^.*(\.[a-z0-9]+)$/, "$1$2") ?? ""}`;
+  const ending = (file) => `list${/(\.[a-z0-9]{1,8}){1,2}$/i.exec(file.name)?.[0].toLowerCase() ?? ""}`;
 
   /** Say beside the list what is wrong with it. */
   function wrongList() {
