@@ -68,6 +68,19 @@ def test_a_document_and_a_list_get_the_verdict_of_the_library(
     assert said["probability_worth_it"] == pytest.approx(found.probability_worth_it, abs=1e-6)
     assert len(said["depths"]) == len(found.depths)
     assert client.get("/api/requests/1").json()["count"] == 0, "nothing of it is tracked"
+    assert said["best"]["customers"] == found.best.customers
+    assert said["best"]["profit"] == pytest.approx(found.best.gain, abs=1e-5)
+
+
+def test_without_a_lift_the_answer_is_about_value_and_knows_no_profit(client: httpx.Client) -> None:
+    answer = client.post("/api/segments/evaluate", json={"passengers": passengers(50), **TERMS})
+    assert "profit" not in answer.text
+    said = answer.json()
+    assert (said["speaks_of"], said["verdict"]) == ("value", "worth it")
+    assert said["value_less_cost"]["mean"] == pytest.approx(
+        50 * (0.25 * said["expected_increment"]["mean"] - 2.5), abs=1e-3
+    )
+    assert 0 < said["minimum_lift"] < said["minimum_lift_cautious"]
 
 
 def test_rows_that_cannot_be_used_stop_it_or_are_counted(client: httpx.Client) -> None:

@@ -143,17 +143,19 @@ def holdout_in_words(found: Evaluation) -> str:
             f"campaign. Comparing the two groups then shows {looked_for} with {plan.power:.0%} "
             "probability, if the campaign has it."
         )
+    says = (
+        "Leave a random group without the campaign; comparing the two groups shows the effect. To "
+        f"show {looked_for} with {plan.power:.0%} probability takes {number_of(plan.needed)}, half "
+        "of them without the campaign."
+    )
+    if found.n == 1:
+        return says
     would = (
         f"would show a lift of {plan.detectable:.1%} or more."
         if plan.detectable is not None
         else "cannot show any lift."
     )
-    return (
-        "Leave a random group without the campaign; comparing the two groups shows the effect. To "
-        f"show {looked_for} with {plan.power:.0%} probability takes {number_of(plan.needed)}, half "
-        f"of them without the campaign. {'This' if found.n == 1 else 'These'} "
-        f"{number_of(found.n)} {would}"
-    )
+    return f"{says} These {number_of(found.n)} {would}"
 
 
 def probability_in_words(value: float) -> str:

@@ -14,7 +14,7 @@ from clv.data.preview import Preview
 from clv.data.preview import preview as look_at
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE
-from clv.service.judging import as_query, from_query, suffix_of, unusable
+from clv.service.judging import from_query, suffix_of, unusable
 from clv.service.pages.rendering import part
 from clv.service.schemas import WINDOW
 from clv.service.worker import worker_of
@@ -97,7 +97,7 @@ async def preview(request: Request) -> Response:
         rows=[[_shortened(cell) for cell in row[:_MOST_COLUMNS]] for row in found.rows],
         taken=taken,
         meanings={one.chosen: one.meaning for one in taken if one.chosen},
-        problem=found.problem and as_query(found.problem, path),
+        problem=_without_options(found.problem or ""),
         decimal=asked.decimal or "",
     )
     return HTMLResponse(text)
@@ -114,6 +114,12 @@ def _taken(matched: Mapping[str, str | None], columns: Sequence[str]) -> list[_T
         free = [column for column in free if column != chosen]
         taken.append(_Taken(name, _MEANINGS[name], known or "", chosen))
     return taken
+
+
+def _without_options(problem: str) -> str:
+    """A problem without the sentence about options of the command line: the page has a choice."""
+    option = problem.find("--")
+    return problem if option < 0 else problem[: problem.rfind(". ", 0, option) + 1]
 
 
 def _shortened(cell: str) -> str:

@@ -132,6 +132,7 @@
     if (list.size === 0) return "The file is empty. Save the list again.";
     if (list.size > most) return `The list has ${size(list.size)}; at most ${size(most)} are read here. Leave out columns that are not needed, or judge it with: clv segment FILE`;
     if (missing.length) return `Choose below which column of the list is: ${missing.join("; ")}.`;
+    if (by("number-problem")) return "Choose below how its numbers are written.";
     return "";
   }
 
