@@ -25,7 +25,7 @@ def at_every_lift(found: Evaluation, segment: Segment) -> list[Evaluation]:
 
 
 def _lifts(found: Evaluation) -> list[float]:
-    needed = found.minimum_lift_cautious or found.minimum_lift or _USUAL
+    needed = found.minimum_lift_cautious or found.minimum_lift or 0.0
     given = found.campaign.lift
     most = min(max(_USUAL, 1.1 * needed, given or 0.0), MAX_LIFT)
     step = math.ceil(round(100 * most / _STEPS, 6))
