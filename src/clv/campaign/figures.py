@@ -121,7 +121,7 @@ def _increment(found: Evaluation, unit: str) -> Picture:
         "which takes a lift, the campaign pays.",
         styled(
             plot,
-            f"expected further spend per passenger ({unit})",
+            f"per passenger ({unit})",
             "",
             height=210,
             xaxis_range=[0, 1.15 * highest],
