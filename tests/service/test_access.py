@@ -45,6 +45,7 @@ NEEDED = {
     ("GET", "/api/activity"): "read",
     ("GET", "/api/requests/{passenger_id}/latest"): "read",
     ("POST", "/api/segments/evaluate"): "predict",
+    ("POST", "/campaign/preview"): "predict",
     ("POST", "/campaign/judge"): "predict",
     ("POST", "/campaign/chosen"): "predict",
     ("GET", "/"): "predict",

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +67,22 @@ def test_a_document_and_a_list_get_the_verdict_of_the_library(
     assert said["probability_worth_it"] == pytest.approx(found.probability_worth_it, abs=1e-6)
     assert len(said["depths"]) == len(found.depths)
     assert client.get("/api/requests/1").json()["count"] == 0, "nothing of it is tracked"
+    assert said["best"]["customers"] == found.best.customers
+    assert said["best"]["profit"] == pytest.approx(found.best.gain, abs=1e-5)
+
+
+def test_without_a_lift_the_answer_is_about_value_and_knows_no_profit(client: httpx.Client) -> None:
+    answer = client.post(
+        "/api/segments/evaluate",
+        json={"passengers": passengers(50), "margin": 0.25, "cost": 0.5},
+    )
+    assert "profit" not in answer.text
+    said = answer.json()
+    assert (said["speaks_of"], said["verdict"]) == ("value", "worth it")
+    assert said["value_less_cost"]["mean"] == pytest.approx(
+        50 * (0.25 * said["expected_increment"]["mean"] - 0.5), abs=1e-3
+    )
+    assert 0 < said["minimum_lift"] < said["minimum_lift_cautious"]
 
 
 def test_rows_that_cannot_be_used_stop_it_or_are_counted(client: httpx.Client) -> None:
@@ -161,7 +176,7 @@ def test_numbers_of_a_document_are_numbers(client: httpx.Client) -> None:
     ("content", "says"),
     [
         (b"", "is empty"),
-        (os.urandom(20_000), "not text in UTF-8"),
+        (bytes(range(256)) * 80, "it is no text"),
         (b"PK\x03\x04" + bytes(range(256)) * 9, "Excel workbook"),
         (HEADER.encode(), "holds no rows"),
         (b"1,3,2,41.5\n", "Column 'id'"),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,18 +20,30 @@ from clv.data.customers import Customers, id_names, read_customers
 from clv.data.findings import without_duplicates
 from clv.data.numbers import NumberFormat
 from clv.data.sources import open_source
+from clv.data.sources.source import TEXT_FILES, WORKBOOKS
 from clv.errors import DataError, UsageError
-from clv.schema import Activity
+from clv.schema import DEFAULT_TABLE, Activity
 from clv.service.body import parsed
 from clv.service.messages import located
 from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
 from clv.service.worker import worker_of
 
-__all__ = ["Judged", "from_query", "judge", "judge_upload"]
+__all__ = [
+    "ACCEPTED",
+    "Judged",
+    "as_query",
+    "from_query",
+    "judge",
+    "judge_upload",
+    "suffix_of",
+    "unusable",
+]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+#: How the names of uploaded lists may end; what ends otherwise is read as CSV.
+ACCEPTED = (*TEXT_FILES, *WORKBOOKS)
 # For one list at a time, beside a service that predicts.
 _MEMORY = "1GB"
 
@@ -83,12 +96,16 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     try:
         numbers = NumberFormat(terms.decimal, terms.thousands)
     except UsageError as error:
-        raise _unusable(_as_query(str(error))) from None
-    async with worker_of(request).uploads.kept(request, ".csv") as path:
+        raise _unusable(as_query(str(error))) from None
+    async with worker_of(request).uploads.kept(request, suffix_of(terms.name)) as path:
 
         def read(predictor: Predictor) -> Customers:
             with open_source(
-                path, ids=id_names(renamed), memory_limit=_MEMORY, numbers=numbers
+                path,
+                terms.sheet or DEFAULT_TABLE,
+                ids=id_names(renamed),
+                memory_limit=_MEMORY,
+                numbers=numbers,
             ) as source:
                 return read_customers(
                     source, predictor.window, renamed=renamed, on_invalid=terms.on_invalid
@@ -97,8 +114,7 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
         try:
             return await _judged(request, _Work(read, terms.campaign()))
         except DataError as error:
-            says = str(error).replace(f"{path.parent}/", "")
-            raise _unusable(_as_query(says)) from None
+            raise unusable(error, path) from None
 
 
 def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
@@ -113,6 +129,11 @@ def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
         return model.model_validate_strings(dict(query))
     except ValidationError as error:
         raise RequestValidationError(located(error, "query")) from None
+
+
+def suffix_of(name: str) -> str:
+    """The ending for a list's file: nothing else of the name that a client gives is used."""
+    return next((suffix for suffix in ACCEPTED if name.lower().endswith(suffix)), ".csv")
 
 
 def _renamed(columns: Sequence[str]) -> Mapping[str, str]:
@@ -156,9 +177,16 @@ def _customers_of(passengers: Sequence[Passenger]) -> Customers:
     return Customers(ids[keep], Activity(*rows[keep].T.copy()), len(ids), tuple(findings))
 
 
-def _as_query(says: str) -> str:
-    """Options of the command line as terms of a query."""
-    return re.sub(r"--(decimal|thousands|column|table)\b", r"`\1`", says)
+def unusable(error: DataError, path: Path) -> RefusedError:
+    """What is wrong with a list, without the folder it was kept in."""
+    return _unusable(as_query(str(error), path))
+
+
+def as_query(says: str, path: Path | None = None) -> str:
+    """A message of the command line for a request: options as terms of a query, no folders."""
+    says = says.replace(f"{path.parent}/", "") if path else says
+    says = says.replace("--table", "`sheet`")
+    return re.sub(r"--(decimal|thousands|column)\b", r"`\1`", says)
 
 
 def _unusable(detail: str) -> RefusedError:

@@ -17,7 +17,7 @@ from clv.service.pages.static import address
 from clv.service.worker import worker_of
 from clv.tracking import ApiKey, Scope
 
-__all__ = ["may", "page"]
+__all__ = ["may", "page", "part"]
 
 #: Only what this service serves: no script or style in the text of a page, nothing from elsewhere.
 _POLICY = "; ".join(
@@ -62,6 +62,11 @@ def page(
         )
     )
     return HTMLResponse(text, status, headers={"content-security-policy": _POLICY})
+
+
+def part(template: str, **values: Any) -> str:
+    """Fill a template that a script puts into a page."""
+    return _templates().get_template(template).render(**values)
 
 
 def may(request: Request, scope: Scope) -> bool:

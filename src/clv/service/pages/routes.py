@@ -6,9 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from clv.errors import ClvError
+from clv.service.judging import ACCEPTED
 from clv.service.pages.campaign import chosen_passengers, verdict
 from clv.service.pages.model import model_view, report_page
 from clv.service.pages.predict import answer_form, show_form
+from clv.service.pages.preview import preview
 from clv.service.pages.rendering import may, page
 from clv.service.pages.signin import show_form as show_signin
 from clv.service.pages.signin import sign_in, sign_out
@@ -35,12 +37,11 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 async def campaign(request: Request) -> Response:
     """A segment, and whether a campaign is worth it."""
-    columns = {"id": "who it is"} | {column.name: column.meaning for column in WINDOW.features}
     return page(
         request,
         "campaign.html",
         days=WINDOW.observation_days,
-        columns=columns,
+        accepted=ACCEPTED,
         most_bytes=worker_of(request).settings.max_upload_bytes,
     )
 
@@ -120,6 +121,7 @@ async def static(name: str, request: Request) -> Response:
 
 router.add_api_route("/predict", show_form, methods=["GET"])
 router.add_api_route("/predict", answer_form, methods=["POST"])
+router.add_api_route("/campaign/preview", preview, methods=["POST"])
 router.add_api_route("/campaign/judge", verdict, methods=["POST"])
 router.add_api_route("/campaign/chosen", chosen_passengers, methods=["POST"])
 router.add_api_route("/signin", show_signin, methods=["GET"])
