@@ -74,7 +74,7 @@ def measured(server: Server, file: Path) -> Iterator[float]:
         yield median_of(ask)
     with chromium() as browser:
         page = browser.new_page()
-        page.goto(f"{server.address}/campaign")
+        page.goto(f"{server.address}/")
         page.set_input_files("#list", file)
         yield median_of(lambda: judge(page))
 

@@ -30,16 +30,21 @@ hypothesis.settings.load_profile("clv")
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
+_FORBID_SKIPS = os.environ.get("CLV_FORBID_SKIPS") == "1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def variables_of_the_tests_are_no_settings() -> None:
+    """The commands and services that tests start would warn of them."""
+    for name in ("CLV_FORBID_SKIPS", "CLV_SHOTS"):
+        os.environ.pop(name, None)
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """With CLV_FORBID_SKIPS=1 (as in CI) a skipped test is a failed one."""
     report = yield
-    if (
-        os.environ.get("CLV_FORBID_SKIPS") == "1"
-        and report.skipped
-        and not hasattr(report, "wasxfail")
-    ):
+    if _FORBID_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = (
             f"{item.nodeid} was skipped, which CLV_FORBID_SKIPS forbids: {report.longrepr}"

@@ -66,7 +66,7 @@ def draw(browser: Browser, address: str, folder: Path) -> None:
         ("campaign-dark", DESK, "dark"),
         ("campaign-phone", PHONE, "light"),
     ):
-        page = opened(browser, f"{address}/campaign", size, scheme)
+        page = opened(browser, f"{address}/", size, scheme)
         page.click("#example")
         page.wait_for_selector("#verdict-title")
         begin = "body" if size is DESK else "#verdict"

@@ -1,15 +1,24 @@
 """Every setting, and the only place that reads the environment."""
 
 import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AliasChoices, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clv.errors import UsageError
 
-__all__ = ["Settings", "load_settings", "metrics_folder", "tell_workers"]
+__all__ = ["Settings", "load_settings", "metrics_folder", "tell_workers", "unknown_variables"]
+
+_PREFIX = "CLV_"
+_HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9._-]+|\[?[0-9a-f:]+\]?")
 
 
 class Settings(BaseSettings):
@@ -17,7 +26,7 @@ class Settings(BaseSettings):
 
     # An empty variable is an unset one: CLV_HOME= would otherwise be the current folder.
     model_config = SettingsConfigDict(
-        env_prefix="CLV_", env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
     )
 
     home: Path = Field(
@@ -40,6 +49,27 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address that the service binds to.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port that the service binds to.")
+    allow_anonymous: bool = Field(
+        default=False,
+        description="Answer everything without an API key although other machines can reach the "
+        "service, as long as no key exists. Otherwise only predictions are answered there.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Names that the service may be called by while no API key exists, besides "
+        "localhost and 127.0.0.1: `clv.example.com, *.internal`, or `*` for any.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("127.0.0.1", "::1"),
+        description="Addresses or networks of proxies whose `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed: `10.0.0.0/8, 192.168.1.7`, or `*` for any.",
+    )
+    session_hours: float = Field(
+        default=12.0,
+        gt=0,
+        le=24 * 365,
+        description="Hours after which someone who signed in to the pages has to sign in again.",
+    )
     workers: int = Field(default=1, ge=1, le=64, description="Server processes.")
     poll_interval_s: float = Field(
         default=5.0,
@@ -61,6 +91,19 @@ class Settings(BaseSettings):
         default=64 * 2**20,
         ge=1024,
         description="Largest list of a segment that may be uploaded; beyond that it is 413.",
+    )
+    max_uploads: int = Field(
+        default=4,
+        ge=1,
+        le=1_000,
+        description="Uploaded lists of more than 1 MiB that a process holds at a time, and four "
+        "times as many small ones; beyond that the service answers 503.",
+    )
+    max_buffered_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1024,
+        description="Memory of a process for the bodies of unfinished requests, not counting the "
+        "first 64 KiB of each; beyond that the service answers 503.",
     )
     read_timeout_s: float = Field(
         default=30.0,
@@ -115,6 +158,36 @@ class Settings(BaseSettings):
         "or a sign. Default: numbers without a unit.",
     )
 
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _separated(cls, text: object) -> object:
+        """`a, b` as two."""
+        if isinstance(text, str):
+            return tuple(part.strip().lower() for part in text.split(",") if part.strip())
+        return text
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST_NAME.fullmatch(host):
+                raise PydanticCustomError(
+                    "host", "expected names without scheme and port, such as clv.example.com"
+                )
+        return hosts
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                proxy == "*" or ip_network(proxy)
+            except ValueError:
+                raise PydanticCustomError(
+                    "proxy", "expected IP addresses or networks, such as 10.0.0.0/8"
+                ) from None
+        return proxies
+
     @cached_property
     def root(self) -> Path:
         """`home` as an absolute path, so that what is stored does not depend on the folder."""
@@ -144,9 +217,10 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        name = name if name.isupper() else f"CLV_{name.upper()}"
+        name = name if name.isupper() else f"{_PREFIX}{name.upper()}"
+        given = os.environ.get(name, first["input"])
         raise UsageError(
-            f"{name} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}. "
+            f"{name} is {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}. "
             "Correct the variable or unset it."
         ) from error
     try:
@@ -160,6 +234,29 @@ def load_settings() -> Settings:
             "Correct the variable or unset it."
         )
     return settings
+
+
+def unknown_variables() -> list[str]:
+    """A warning for each `CLV_*` variable that is no setting, with the nearest one.
+
+    A misspelt variable would otherwise be ignored without a word.
+    """
+    # Without the prefix, which all have in common: it would make everything near.
+    known = {
+        name.upper(): str(field.validation_alias.choices[0])
+        if isinstance(field.validation_alias, AliasChoices)
+        else f"{_PREFIX}{name.upper()}"
+        for name, field in Settings.model_fields.items()
+    }
+    found = sorted(name for name in os.environ if name.startswith(_PREFIX))
+    return [_unknown(name, known) for name in found if name.upper() not in known.values()]
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    near = get_close_matches(name.removeprefix(_PREFIX).upper(), sorted(known), n=1)
+    return f"{name} is not a setting and is ignored. " + (
+        f"Did you mean {known[near[0]]}?" if near else "Settings: docs/reference.md."
+    )
 
 
 # The library reads it when it is imported, in each worker.

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from clv.service.anonymous import AnonymousAccess
 from clv.service.middleware import Gate
 
 
@@ -31,7 +32,7 @@ def test_what_fails_within_the_gate_is_a_problem_like_any_and_is_logged(
     counted: list[tuple[Any, ...]] = []
     metrics = SimpleNamespace(answered=lambda *what: counted.append(what))
     worker = SimpleNamespace(keyring=Broken(), metrics=metrics)
-    gate = Gate(never, {}, access_log=False, local=True)
+    gate = Gate(never, {}, access_log=False, anonymous=AnonymousAccess(True, False, ()))
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         await gate({**scope, "state": {"worker": worker}}, receive, send)

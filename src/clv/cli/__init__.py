@@ -1,9 +1,10 @@
 """The command line: parse, call, print.
 
-Exit 0 done, 1 failed for a stated reason, 2 wrong usage.
+Exit 0 done, 1 failed for a stated reason, 2 wrong usage; `clv monitor` exits with 3 for an alarm.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -25,8 +26,10 @@ from clv.cli import (
     training,
     validation,
 )
-from clv.cli.show import complain
+from clv.cli.show import complain, note, say
+from clv.cli.signals import ending_tidily
 from clv.errors import ClvError, UsageError
+from clv.settings import unknown_variables
 
 __all__ = ["app", "main"]
 
@@ -35,11 +38,32 @@ app = typer.Typer(
     help="What a customer will be worth, from what they did in their first days.",
     epilog="Settings are environment variables (CLV_HOME, CLV_PORT, ...): docs/reference.md.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from clv import __version__
+
+        say(f"clv {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What a customer will be worth, from what they did in their first days."""
+
+
 app.command("train")(training.train)
 app.command("serve")(serving.serve)
 app.command("features")(features.features)
@@ -64,8 +88,11 @@ app.add_typer(database.app, name="db")
 
 def main() -> None:
     """Run the command line; an expected error is one line, not a traceback."""
+    for warning in unknown_variables():
+        note(warning)
     try:
-        app()
+        with ending_tidily():
+            app(prog_name="clv")
     except ClvError as error:
         complain(str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clv.cli.show import JsonOption, ask, note, print_json, say, shown
+from clv.cli.show import JsonOption, ask, audited, note, print_json, say, shown
 from clv.clock import utc_now
 from clv.errors import OutputError, StoreError
 from clv.settings import load_settings
@@ -49,7 +49,7 @@ def restore(
     database now is kept beside it as tracking-before-restore-TIME.sqlite. The service may run: it
     goes on with what was restored. Keys, too, are then those of the backup: one that was revoked
     since is good again. Without any, a service that asked for keys refuses everybody until one is
-    created, and is open to all once it is started again.
+    created, and answers without one after its next start.
 
     Example: `clv restore /backups/tracking.sqlite`
     """
@@ -68,11 +68,12 @@ def restore(
     finally:
         if keep.exists() and not was_there:
             note(f"What was there before is kept in {shown(keep)}")
+    audited("restore", f"{requests} requests from {shown(source)}")
     say(f"{_counted(requests)} restored to {shown(file)}")
     if had_keys and not _has_keys(settings.tracking_url):
         note(
             "There is no API key in it, as there was before. A service that asked for keys refuses "
-            "everybody from now on, and is open once it is started again. "
+            "everybody from now on, and answers without a key after its next start. "
             "Make one: clv keys create NAME --scope admin"
         )
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import HorizonDays, MasterOption, ObservationDays, window_of
+from clv.cli.options import (
+    DecimalOption,
+    HorizonDays,
+    MasterOption,
+    ObservationDays,
+    RawOption,
+    ThousandsOption,
+    number_format,
+    window_of,
+)
 from clv.cli.rides import RideOptions, instant, with_ride_options
 from clv.cli.show import JsonOption, note, print_json, say, show_findings
 from clv.clock import utc_now
@@ -34,6 +43,8 @@ def features(
     table_name: Annotated[
         str, typer.Option("--table", help="Table to read, if the source holds tables.")
     ] = DEFAULT_RIDES,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     observation_days: ObservationDays = 7,
     horizon_days: HorizonDays = 30,
     engine: Annotated[
@@ -41,6 +52,7 @@ def features(
         typer.Option(help="What computes: DuckDB on this machine, or Spark."),
     ] = "duckdb",
     master: MasterOption = None,
+    raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the activity table of a ride log: what each customer did in their first days.
@@ -60,8 +72,9 @@ def features(
     from clv.features.engine import with_progress
 
     window = window_of(observation_days, horizon_days)
-    reading, as_of = log.reading(table_name), instant("--as-of", log.as_of)
-    with _engine(engine, master, output, log.memory_limit) as running:
+    numbers = number_format(decimal, thousands)
+    reading, as_of = log.reading(table_name, numbers), instant("--as-of", log.as_of)
+    with _engine(engine, master, output, log.memory_limit, raw=raw) as running:
         built = build(
             with_progress(running, note),
             rides,
@@ -79,14 +92,14 @@ def features(
 
 @contextmanager
 def _engine(
-    name: str, master: str | None, output: str, memory_limit: str | None
+    name: str, master: str | None, output: str, memory_limit: str | None, *, raw: bool
 ) -> "Iterator[Engine]":
     if name == "duckdb":
         if master is not None:
             raise UsageError(f"--master {master} without --engine spark. Add it, or leave it out.")
         from clv.features import duckdb_engine
 
-        with duckdb_engine(Path(output), memory_limit) as running:
+        with duckdb_engine(Path(output), memory_limit, raw=raw) as running:
             yield running
         return
     if memory_limit is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from clv.cli.outcomes import tracking
-from clv.cli.show import JsonOption, ask, print_json, rows_done, say
+from clv.cli.show import JsonOption, ask, audited, print_json, rows_done, say
 from clv.clock import utc_now
 from clv.errors import UsageError
 from clv.settings import load_settings
@@ -45,6 +45,7 @@ def prune(
     before = utc_now() - timedelta(days=days)
     with tracking(settings) as engine, rows_done("requests", None) as done:
         gone = let_go(engine, before, done)
+    audited("prune", f"{gone.requests} requests before {before:%Y-%m-%dT%H:%M:%SZ}")
     if as_json:
         print_json({"before": before, **asdict(gone)})
         return
@@ -86,6 +87,8 @@ def erase(
         ask(f"Delete all that is kept of passenger {passenger_id}?")
     with tracking(settings) as engine:
         gone = forget(engine, passenger_id)
+    # Without the id: it was erased.
+    audited("erase", f"a passenger, {gone.requests} requests and {gone.outcomes} outcomes")
     if as_json:
         print_json({"id": passenger_id, **asdict(gone)})
         return

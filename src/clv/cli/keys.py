@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clv.cli.show import JsonOption, note, print_json, say, table
+from clv.cli.show import JsonOption, audited, note, print_json, say, table
 from clv.clock import utc_now
 from clv.settings import load_settings
 
@@ -54,15 +54,16 @@ def create(
     """Make a key and print it, once; only a hash of it is kept.
 
     The key alone goes to standard output, so that a script can take it. Clients send it with each
-    request as the header `Authorization: Bearer KEY`. While a database has no key, its service is
-    open to all; from the first one on, every route but /health, /ready and the documentation
-    needs a key.
+    request as the header `Authorization: Bearer KEY`. While a database has no key, its service
+    answers without one, or only predicts if other machines can reach it; from the first key on,
+    every route but /health, /ready and the documentation needs one.
 
     Example: `clv keys create marketing --scope predict --requests-per-s 100`
     """
     with _store() as store:
         key, text = store.create(name, scope, at=utc_now(), requests_per_s=requests_per_s)
         is_first = len(store.keys()) == 1
+    audited("create key", f"{key.id} {key.name!r} for {_scopes(key)}")
     if as_json:
         print_json({**_public(key), "key": text})
     else:
@@ -92,8 +93,8 @@ def list_keys(as_json: JsonOption = False) -> None:
         print_json([_public(key) for key in keys])
     elif not keys:
         say(
-            "There is no key yet: the service is open to all. "
-            "Make one: clv keys create NAME --scope predict"
+            "There is no key yet: the service answers without one, and only predicts if other "
+            "machines can reach it. Make one: clv keys create NAME --scope predict"
         )
     else:
         table(
@@ -128,6 +129,7 @@ def revoke(
     with _store() as store:
         key = store.revoke(key_id, at=utc_now())
         keys = store.keys()
+    audited("revoke key", f"{key.id} {key.name!r}")
     say(f"Key {key.id} ({key.name}) is revoked since {_minute(key.revoked_at)} UTC.")
     if all(one.revoked_at for one in keys):
         say(

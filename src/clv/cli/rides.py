@@ -12,6 +12,7 @@ import typer
 from clv.errors import UsageError
 
 if TYPE_CHECKING:
+    from clv.data.numbers import NumberFormat
     from clv.features import Reading
 
 __all__ = ["NO_RIDE_OPTIONS", "RideOptions", "instant", "with_ride_options"]
@@ -133,7 +134,7 @@ class RideOptions:
             typed += [f"--{field.name.replace('_', '-')} {one}" for one in values]
         return typed
 
-    def reading(self, table: str) -> "Reading":
+    def reading(self, table: str, numbers: "NumberFormat") -> "Reading":
         """How the log is read.
 
         Raises
@@ -163,6 +164,7 @@ class RideOptions:
             registered_from=instant("--registered-from", self.registered_from),
             currency=self.currency,
             rates=dict(map(_rate, self.rate or ())),
+            numbers=numbers,
         )
 
 

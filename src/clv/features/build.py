@@ -6,7 +6,7 @@ from datetime import datetime
 
 import ibis
 
-from clv.data.findings import Finding, by_severity
+from clv.data.findings import Finding, by_severity, shown_value
 from clv.errors import DataError, UsageError
 from clv.features import coverage
 from clv.features import definition as define
@@ -150,7 +150,7 @@ def _keep(engine: Engine, name: str, expression: ibis.Table) -> ibis.Table:
 
 
 def _values(engine: Engine, expression: ibis.Table) -> tuple[str, ...]:
-    return tuple(repr(row["value"]) for row in engine.fetch(expression))
+    return tuple(shown_value(row["value"]) for row in engine.fetch(expression))
 
 
 # ---------------------------------------------------------------- count
@@ -165,10 +165,10 @@ def _count(
     if counts.no_customer:
         examples["no-customer"] = _values(engine, nobodies(log.written))
     if counts.no_time:
-        unread = unreadable_values(log.written, "time", log.rules.notation)
+        unread = unreadable_values(log.written, "time", log.rules)
         examples["no-time"] = _values(engine, unread)
     if counts.no_amount:
-        examples["no-amount"] = _values(engine, unreadable_values(log.written, "amount"))
+        examples["no-amount"] = _values(engine, unreadable_values(log.written, "amount", log.rules))
     findings = [*log.findings, *counts.findings(log.columns, examples, now)]
     if log.unused_quantity is not None:
         findings.append(_unused_quantity(log.unused_quantity, log.columns.amount, counts.rows))
@@ -250,7 +250,7 @@ def _registered(
         raise DataError(f"'{who.name}' holds no rows. Give who registered when.")
     unread: tuple[str, ...] = ()
     if theirs.no_date:
-        unread = _values(engine, unreadable_values(who.written, "time", who.notation))
+        unread = _values(engine, unreadable_values(who.written, "time", define.Rules(who.notation)))
     findings = list(theirs.findings(who.columns, unread))
     _require_readable(who.name, findings, theirs.rows)
     dates = not counts.on_the_clock and theirs.on_the_clock > 0

@@ -8,9 +8,8 @@ from typing import Any, Self
 import ibis
 from ibis import Table, Value
 
-from clv.data.dates import YEAR_FIRST, Notation
 from clv.data.findings import EXAMPLES, Finding
-from clv.features.definition import affordable, at, cents
+from clv.features.definition import Rules, affordable, at, cents
 from clv.features.log import RegistrationColumns, RideColumns
 from clv.features.reading import LEFT_OUT
 from clv.features.times import DAY_US, instant, unix_micros
@@ -174,10 +173,14 @@ def nobodies(written: Table) -> Table:
     return named.select(value=named.id_as_written).distinct().order_by("value").limit(EXAMPLES)
 
 
-def unreadable_values(written: Table, role: str, notation: Notation = YEAR_FIRST) -> Table:
+def unreadable_values(written: Table, role: str, rules: Rules) -> Table:
     """A few values of a column of which nothing could be read; one column, `value`."""
     column = written[role]
-    read = instant(column, notation).notnull() if role == "time" else affordable(cents(column))
+    read = (
+        instant(column, rules.notation).notnull()
+        if role == "time"
+        else affordable(cents(column, rules.amounts))
+    )
     values = written.filter(column.notnull(), ~read).select(value=column.cast("string"))
     return values.limit(EXAMPLES)
 

@@ -22,6 +22,8 @@ import ibis
 from ibis import Table, Value
 
 from clv.data.dates import YEAR_FIRST, Notation
+from clv.data.numbers import Notation as NumberNotation
+from clv.features.amounts import amount as in_notation
 from clv.features.times import (
     DAY_US,
     INSTANT,
@@ -30,8 +32,7 @@ from clv.features.times import (
     timestamp_micros,
     unix_micros,
 )
-from clv.features.words import NOBODY
-from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, RECENCY, Window
+from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, NOBODY, RECENCY, Window
 
 __all__ = [
     "EXTRAS",
@@ -73,6 +74,8 @@ class Rules:
     ----------
     notation : Notation
         Of the times.
+    amounts : Notation of numbers, optional
+        Of amounts that are text.
     left_out : sequence of str
         States of rides that do not count, in lower case.
     given_back : sequence of str
@@ -86,6 +89,7 @@ class Rules:
     """
 
     notation: Notation = YEAR_FIRST
+    amounts: NumberNotation | None = None
     left_out: Sequence[str] = ()
     given_back: Sequence[str] = ()
     refunds: Sequence[str] = ()
@@ -110,7 +114,7 @@ def read_rides(log: Table, rules: Rules) -> Table:
         (in a currency that was not chosen), `refund` and `zoned` (whether the time says its zone),
         never null; `ride`, null for a row that is a ride of its own.
     """
-    paid = cents(log.amount, _factor(log, rules))
+    paid = cents(log.amount, rules.amounts, _factor(log, rules))
     state = in_lower_case(log, "status")
     cancelled = state.isin(list(rules.left_out)) & ~(
         state.isin(list(rules.given_back)) & (paid < 0)
@@ -155,7 +159,7 @@ def identifier(column: Value) -> Value:
     if not column.type().is_string():
         return column
     bare = column.re_extract(_WHOLE_FLOAT, 1).nullif("").coalesce(column)
-    return ibis.ifelse(bare.strip().lower().isin(list(NOBODY)), None, bare)
+    return ibis.ifelse(bare.strip().lower().isin(sorted(NOBODY)), None, bare)
 
 
 def in_lower_case(log: Table, role: str) -> Value:
@@ -353,14 +357,18 @@ def _spent(frequency: Value, cents: Value) -> Value:
     return ibis.ifelse((frequency > 0) & (cents > 0), cents, 0.0)
 
 
-def cents(amount: Value, factor: Value | None = None) -> Value:
+def cents(
+    amount: Value, notation: NumberNotation | None = None, factor: Value | None = None
+) -> Value:
     """Whole cents, as float64; null or beyond `affordable` if it is not an amount."""
-    paid = _number(amount) if factor is None else _number(amount) * factor
-    return _round(paid * 100, 0)
+    paid = _number(amount, notation)
+    return _round((paid if factor is None else paid * factor) * 100, 0)
 
 
-def _number(value: Value) -> Value:
-    if value.type().is_string():
+def _number(value: Value, notation: NumberNotation | None = None) -> Value:
+    if value.type().is_string() and notation is not None:
+        value = in_notation(value, notation)
+    elif value.type().is_string():
         text = value.strip()
         value = ibis.ifelse(text.re_search(_NUMBER), text, None).try_cast("float64")
     return value.cast("float64")

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 import ibis
 
+from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
+
 __all__ = ["Engine", "Opened", "with_progress"]
 
 
@@ -23,12 +26,15 @@ class Opened:
         Its columns, each with its type in Ibis' words; None of a type that is of no use here.
     is_text : bool
         Whether it is a text file, where an id of digits is a number.
+    findings : sequence of Finding
+        What was done to read it.
     """
 
     name: str
     view: str
     types: Mapping[str, str | None]
     is_text: bool
+    findings: Sequence[Finding] = ()
 
     def table(self) -> ibis.Table:
         """The table, to build expressions from."""
@@ -38,7 +44,14 @@ class Opened:
 class Engine(Protocol):
     """Runs what is compiled from the definition; DuckDB here, Spark there."""
 
-    def open(self, location: str, table: str, *, text: Sequence[str]) -> Opened:
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        text: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
         """Make a table readable; columns of text files named in `text` as they are written."""
 
     def view(self, name: str, expression: ibis.Table) -> None:
@@ -64,9 +77,16 @@ class _WithProgress:
         self._engine, self._on_progress = engine, on_progress
         self.view, self.fetch = engine.view, engine.fetch
 
-    def open(self, location: str, table: str, *, text: Sequence[str]) -> Opened:
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        text: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
         self._on_progress(f"Reading {location}")
-        return self._engine.open(location, table, text=text)
+        return self._engine.open(location, table, text=text, numbers=numbers)
 
     def keep(self, name: str, expression: ibis.Table) -> None:
         self._on_progress(f"Computing {name.removeprefix('clv_').replace('_', ' ')}")

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from clv.data.conform import require_distinct
 from clv.data.dates import REGISTERED_NAMES
+from clv.data.numbers import NumberFormat
 from clv.data.sources import listed, nearest
 from clv.errors import DataError
 from clv.features.words import Words
@@ -47,6 +49,8 @@ class Reading:
         Rides in other currencies are left out.
     rates : mapping of str to float
         What one unit of a currency is worth in the currency of the result.
+    numbers : NumberFormat
+        How amounts are written.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
@@ -58,6 +62,7 @@ class Reading:
     registered_from: datetime | None = None
     currency: str | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    numbers: NumberFormat = NumberFormat()  # noqa: RUF009 - frozen
 
     def as_written(self) -> list[str]:
         """Columns of text files that are read as they are written."""
@@ -122,7 +127,7 @@ class RideColumns:
             find.optional("ride", ()),
             find.optional("quantity", ()),
         )
-        _require_different(name, columns.all())
+        require_distinct(name, {f"--{role}-column": one for role, one in columns.all().items()})
         return columns
 
     def unused_quantity(self, available: Sequence[str]) -> str | None:
@@ -155,19 +160,9 @@ class RegistrationColumns:
             find("customer", (*ID_NAMES, "user_id"), "who registered"),
             find("registered", _REGISTRATION_NAMES, "when they registered"),
         )
-        _require_different(name, columns.all())
+        roles = {"--customer-column": columns.customer, "--registered-column": columns.time}
+        require_distinct(name, roles)
         return columns
-
-
-def _require_different(name: str, columns: Mapping[str, str]) -> None:
-    roles: dict[str, str] = {}
-    for role, column in columns.items():
-        if column in roles:
-            raise DataError(
-                f"Column '{column}' of '{name}' is taken for {roles[column]} and for {role}; "
-                f"expected two columns. Name another one with --{role}-column."
-            )
-        roles[column] = role
 
 
 class _Finder:

@@ -1,7 +1,7 @@
 """What the values of a ride log mean: the whole column decides, and the findings say so."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ibis
 from ibis import Table
@@ -9,6 +9,7 @@ from ibis import Table
 from clv.data.dates import YEAR_FIRST, Notation, choose, notation_of
 from clv.data.findings import Finding
 from clv.errors import DataError, UsageError
+from clv.features.amounts import notation_of_amounts
 from clv.features.definition import (
     READ,
     READ_REGISTRATIONS,
@@ -93,7 +94,9 @@ def read_log(engine: Engine, location: str, reading: Reading) -> Log:
         If a column is missing, or its values can be read in several ways; the message names the
         option that decides.
     """
-    opened = engine.open(location, reading.table, text=reading.as_written())
+    opened = engine.open(
+        location, reading.table, text=reading.as_written(), numbers=reading.numbers
+    )
     columns = RideColumns.find(opened.name, list(opened.types), reading.columns)
     ids = _kind_of_ids(engine, opened, columns.customer)
     enrolled = None
@@ -106,7 +109,10 @@ def read_log(engine: Engine, location: str, reading: Reading) -> Log:
     notation = _notation(
         engine, written, _column(columns.time, opened), reading.date_format, "--date-format"
     )
-    rules, findings = _rules(engine, written, columns, reading, notation)
+    amounts, read_as = notation_of_amounts(engine, written, columns.amount, reading.numbers)
+    rules, said = _rules(engine, written, columns, reading, notation)
+    rules = replace(rules, amounts=amounts)
+    findings = [*opened.findings, *read_as, *said]
     engine.view(READ, read_rides(written, rules))
     registrations = None
     if enrolled is not None:

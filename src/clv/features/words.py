@@ -1,17 +1,11 @@
-"""Words in a log: states of a ride, kinds of a row, and ids that are nobody's."""
+"""Words in a log: states of a ride and kinds of a row."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["NOBODY", "Group", "Words", "gives_back", "kinds_of", "states_of"]
-
-#: Ids that name no customer, in lower case.
-NOBODY = (
-    "", "nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>", "nat", "undefined", "missing",
-    "unknown", "guest", "guests", "anonymous",
-)  # fmt: skip
+__all__ = ["Group", "Words", "gives_back", "kinds_of", "states_of"]
 
 # Beginnings of words, with _ for whatever stands between them.
 _NOT_TAKEN = re.compile(

@@ -1,34 +1,34 @@
-"""Who may do what: API keys, their scopes and their limits."""
+"""Who may do what: API keys, their scopes, their limits and the sessions begun with them."""
 
 import logging
-import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import ip_address
 
 from clv.aside import Aside
 from clv.clock import utc_now
 from clv.errors import StoreError
 from clv.service.problems import RefusedError
+from clv.service.sessions import Sessions
 from clv.settings import metrics_folder
 from clv.tracking import ApiKey, KeyStore, Scope, split_key
 
-__all__ = ["OPEN", "PAGES", "Keyring", "is_loopback", "names_this_machine", "scope_of"]
+__all__ = ["KEY", "OPEN", "PAGES", "STATIC", "Keyring", "scope_of"]
 
 _log = logging.getLogger(__name__)
+_audit = logging.getLogger("clv.audit")
 
+#: Where the gate leaves the key that let a request in; nothing if none is needed.
+KEY = "clv.key"
 #: What everybody may ask: whether the service lives, what it can be asked, and to be let in.
 OPEN = frozenset(
     {
         "/health",
         "/ready",
         "/docs",
-        "/docs/oauth2-redirect",
         "/redoc",
         "/openapi.json",
         "/signin",
@@ -38,13 +38,27 @@ OPEN = frozenset(
 #: What pages are made of, which tells nothing of anybody.
 STATIC = "/static/"
 #: Pages, for people with a browser: they are sent to sign in where others get a 401.
-PAGES = frozenset({"/", "/campaign", "/model", "/model/report", "/reality", "/activity"})
-_PREDICTING = frozenset({"/", "/campaign", "/api/explain"})
+PAGES = frozenset(
+    {
+        "/",
+        "/campaign",
+        "/predict",
+        "/model",
+        "/model/report",
+        "/monitoring",
+        "/reality",
+        "/activity",
+    }
+)
+_PREDICTING = frozenset({"/", "/campaign", "/predict", "/api/explain"})
 _PREDICTS = frozenset(
     {
         "/api/predict",
         "/api/predict/batch",
+        "/api/predict/tryout",
         "/api/segments/evaluate",
+        "/predict",
+        "/campaign/preview",
         "/campaign/judge",
         "/campaign/chosen",
     }
@@ -53,7 +67,6 @@ _SAFE = ("GET", "HEAD")
 _RELOAD_S = 1.0
 #: A store that hangs is waited for so long.
 _LOAD_S = 5.0
-_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d+)?").fullmatch
 
 
 def scope_of(method: str, path: str) -> Scope | None:
@@ -74,27 +87,13 @@ def scope_of(method: str, path: str) -> Scope | None:
     return Scope.ADMIN
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address, without port and brackets, is of this machine alone."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-@lru_cache(maxsize=64)
-def names_this_machine(host: bytes) -> bool:
-    """Whether a `Host` header is of this machine alone; browsers send one always."""
-    found = _HOST(host.decode("latin-1").lower())
-    return not host or (found is not None and is_loopback(found[1].strip("[]")))
-
-
 class Keyring:
     """The keys that a worker knows of, and how often each was used.
 
     Parameters
     ----------
     store : KeyStore
+    sessions : Sessions
     requests_per_s : float or None
         Limit of a key that has none of its own, in this process.
     poll_interval_s : float
@@ -102,8 +101,13 @@ class Keyring:
     """
 
     def __init__(
-        self, store: KeyStore, requests_per_s: float | None, poll_interval_s: float
+        self,
+        store: KeyStore,
+        sessions: Sessions,
+        requests_per_s: float | None,
+        poll_interval_s: float,
     ) -> None:
+        self.sessions = sessions
         self._store = store
         self._requests_per_s = requests_per_s
         self._poll_interval_s = poll_interval_s
@@ -146,11 +150,13 @@ class Keyring:
         """
         self._stopped.set()
         self._loader.stop(wait_s=0.0)
+        self.sessions.stop()
         if self._follower.is_alive():
             self._follower.join(_LOAD_S)
 
     def load(self) -> None:
         """Read the keys."""
+        is_first = not self._loaded_at
         self._loaded_at = time.monotonic()
         keys = {key.id: key for key in self._store.keys()}  # noqa: SIM118 - no dict
         if self._keys and not keys:
@@ -158,6 +164,8 @@ class Keyring:
                 "The keys are gone from the database: everybody is refused until one is created, "
                 "or the service is started again"
             )
+        if not is_first:
+            _note_changes(self._keys, keys)
         self._keys = keys
         if not self._required:
             self._required = bool(keys) or (self._mark is not None and self._mark.exists())
@@ -165,15 +173,30 @@ class Keyring:
                 with suppress(OSError):  # a disk without room: this worker knows it
                     self._mark.touch()
 
-    async def admit(self, authorization: Sequence[bytes], scope: Scope) -> ApiKey:
+    async def admit(
+        self, authorization: Sequence[bytes], tokens: Sequence[bytes], scope: Scope
+    ) -> ApiKey:
         """Let a request in, or not; says by which key.
+
+        Parameters
+        ----------
+        authorization : sequence of bytes
+            Values of the `Authorization` headers.
+        tokens : sequence of bytes
+            Session cookies; they give way to the header.
+        scope : Scope
+            What the request needs.
 
         Raises
         ------
         RefusedError
-            401 without a usable key, 403 where it is too narrow, 429 where it comes too often.
+            401 without a usable key or session, 403 if the key is too narrow, 429 if its rate
+            limit is exceeded.
         """
-        key = await self.identified(authorization)
+        if tokens and not authorization:
+            key = await self._signed_in(tokens)
+        else:
+            key = await self.identified(authorization)
         if not key.allows(scope):
             raise RefusedError(
                 HTTPStatus.FORBIDDEN,
@@ -211,6 +234,14 @@ class Keyring:
             raise _unauthorised("This API key is unknown or was revoked.")
         return key
 
+    async def _signed_in(self, tokens: Sequence[bytes]) -> ApiKey:
+        key_id = await self.sessions.key_of(tokens[0].decode("latin-1"))
+        key = self._keys.get(key_id or "")
+        # A session dies with its key. Two cookies are as good as none: one of them was planted.
+        if len(tokens) != 1 or key is None or key.revoked_at is not None:
+            raise _unauthorised("This session has ended: sign in again.")
+        return key
+
     def _take(self, key: ApiKey) -> None:
         """One request from the key's allowance, which fills up by its limit each second."""
         limit = key.requests_per_s or self._requests_per_s
@@ -224,7 +255,7 @@ class Keyring:
             self._allowances[key.id] = left, now
             raise RefusedError(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"Key {key.id} may send {limit:g} requests a second.",
+                f"Rate limit of key {key.id} exceeded: {limit:g} requests per second.",
                 headers={"Retry-After": str(int((1.0 - left) / limit) + 1)},
             )
         self._allowances[key.id] = left - 1.0, now
@@ -251,6 +282,20 @@ class Keyring:
         except StoreError as error:
             _log.warning("When keys were used last is written down later: %s", error)
             self._used = {**used, **self._used}
+
+
+def _note_changes(before: Mapping[str, ApiKey], after: Mapping[str, ApiKey]) -> None:
+    """Log which keys were created and revoked since the keys were read last."""
+    for key in after.values():
+        known = before.get(key.id)
+        if known is None:
+            _note("create key", f"{key.name!r} for {', '.join(sorted(key.scopes))}", key)
+        if key.revoked_at is not None and (known is None or known.revoked_at is None):
+            _note("revoke key", f"{key.name!r}", key)
+
+
+def _note(action: str, what: str, key: ApiKey) -> None:
+    _audit.info("%s %s: %s", action, key.id, what, extra={"action": action, "key": key.id})
 
 
 def _unauthorised(detail: str) -> RefusedError:

@@ -8,28 +8,45 @@ import multiprocessing
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
-from clv.errors import ClvError
+from clv.aside import Aside
+from clv.errors import ClvError, StoreError
 from clv.registry import LastServed, open_registry
-from clv.service.access import Keyring, is_loopback
+from clv.service.access import Keyring
+from clv.service.anonymous import AnonymousAccess
 from clv.service.connections import Connections
 from clv.service.draining import draining
 from clv.service.metrics import Metrics
 from clv.service.middleware import Gate
 from clv.service.models import Models
 from clv.service.openapi import describe
+from clv.service.pages import refused_page
 from clv.service.pages import router as pages
 from clv.service.problems import handle_errors
 from clv.service.reality import Reality
+from clv.service.receiving import Bodies
 from clv.service.routes import DIRECT, ROUTERS
+from clv.service.sessions import Sessions
+from clv.service.uploads import Uploads
 from clv.service.worker import Worker
 from clv.settings import Settings, load_settings, metrics_folder
-from clv.tracking import DatabaseRequestLog, KeyStore, RequestQueries, open_database, upgrade
+from clv.tracking import (
+    DatabaseRequestLog,
+    KeyStore,
+    RequestQueries,
+    SessionStore,
+    database_warnings,
+    open_database,
+    require_in_place,
+    upgrade,
+)
 
 __all__ = ["create_api", "create_app"]
 
@@ -42,8 +59,8 @@ _PULSE_S = 1.0
 def create_app(settings: Settings | None = None) -> Gate:
     """Build the application; databases are opened when it starts, not here."""
     settings = settings or load_settings()
-    local = is_loopback(settings.host)
-    return Gate(create_api(settings), DIRECT, access_log=settings.access_log, local=local)
+    anonymous = AnonymousAccess.of(settings)
+    return Gate(create_api(settings), DIRECT, access_log=settings.access_log, anonymous=anonymous)
 
 
 def create_api(settings: Settings) -> FastAPI:
@@ -59,8 +76,11 @@ def create_api(settings: Settings) -> FastAPI:
         version=version("clv"),
         summary="What a customer will be worth, from what they did in their first days.",
         lifespan=lifespan,
+        docs_url=None,  # those of FastAPI load their scripts from elsewhere
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
-    handle_errors(api)
+    handle_errors(api, refused_page)
     for router in (*ROUTERS, pages):
         api.include_router(router)
     describe(api)
@@ -75,13 +95,23 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         engine = open_database(settings.tracking_url)
         closing.callback(engine.dispose)
         upgrade(engine)
+        for said in database_warnings(settings.tracking_url):
+            _log.warning("%s", said)
+        watching = asyncio.create_task(_watch(engine))
+        closing.push_async_callback(_end, watching)
         request_log = DatabaseRequestLog(
             engine, settings.tracking_queue_rows, observe=metrics.committed
         )
         closing.push_async_callback(request_log.close)
         queries = RequestQueries(engine)
         closing.callback(queries.close)
-        keyring = Keyring(KeyStore(engine), settings.requests_per_s, settings.poll_interval_s)
+        lifetime = timedelta(hours=settings.session_hours)
+        keyring = Keyring(
+            KeyStore(engine),
+            Sessions(SessionStore(engine), lifetime, settings.poll_interval_s),
+            settings.requests_per_s,
+            settings.poll_interval_s,
+        )
         keyring.start()
         closing.callback(keyring.stop)
         registry = open_registry(settings)
@@ -90,12 +120,28 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(models.stop)
         reality = Reality(engine, models, registry, metrics.monitored)
         closing.callback(reality.close)
-        worker = Worker(settings, registry, models, request_log, keyring, metrics, queries, reality)
+        uploads = Uploads(settings.max_uploads, settings.max_upload_bytes)
+        closing.callback(uploads.close)
+        connections = Connections(settings.max_connections, settings.read_timeout_s)
+        worker = Worker(
+            settings,
+            registry,
+            models,
+            request_log,
+            keyring,
+            metrics,
+            queries,
+            reality,
+            uploads,
+            Bodies(settings.max_buffered_bytes),
+            connections,
+        )
         try:
             models.current()
         except ClvError as error:
             _log.warning("Started without a model: %s", error)
-        connections = Connections(settings.max_connections, settings.read_timeout_s)
+        for warning in worker.warnings():
+            _log.warning("%s", warning)
         for task in (connections.watch(), _pulse(worker)):
             closing.push_async_callback(_end, asyncio.create_task(task))
         # What was imported stays: the collector need not look at its half a million objects again
@@ -106,6 +152,18 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(gc.unfreeze)
         with draining(worker, settings.drain_s):
             yield {"worker": worker, "connections": connections}
+
+
+async def _watch(engine: Engine) -> None:
+    """Look after the file of the tracking database also while nobody uses it."""
+    looker = Aside("tracking-file", 1)
+    try:
+        while True:
+            with contextlib.suppress(StoreError):
+                await looker.start(require_in_place, engine)
+            await asyncio.sleep(_PULSE_S)
+    finally:
+        looker.stop(wait_s=_PULSE_S)
 
 
 async def _pulse(worker: Worker) -> None:

@@ -14,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clv.service.access import names_this_machine, scope_of
+from clv.service.access import KEY, scope_of
+from clv.service.anonymous import AnonymousAccess
 from clv.service.headers import ALWAYS, NO_PAGE
 from clv.service.logs import REQUEST_ID, new_request_id
-from clv.service.pages import COOKIE, KEY, refused_page
+from clv.service.pages import refused_page
 from clv.service.problems import RefusedError, problem
+from clv.service.sessions import cookie_name
 from clv.service.worker import Worker
 
 __all__ = ["Gate"]
@@ -41,8 +43,8 @@ class Gate:
         What is answered without `app`, by method and path.
     access_log : bool
         Whether requests are logged that did not fail.
-    local : bool
-        Whether the service is for this machine alone, so that it is asked by no other name.
+    anonymous : AnonymousAccess
+        What is answered as long as no key exists.
     """
 
     def __init__(
@@ -51,12 +53,12 @@ class Gate:
         direct: Mapping[tuple[str, str], Callable[[Request], Awaitable[Response]]],
         *,
         access_log: bool,
-        local: bool,
+        anonymous: AnonymousAccess,
     ) -> None:
         self._app = app
         self._direct = direct
         self._level = logging.INFO if access_log else logging.DEBUG
-        self._local = local
+        self._anonymous = anonymous
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -68,12 +70,10 @@ class Gate:
             scope = {**scope, "method": "GET"}
         began = time.perf_counter()
         worker: Worker = scope["state"]["worker"]
-        sent = _read(scope["headers"])
+        sent = _read(scope)
         request_id = sent.id if _REQUEST_ID(sent.id) else new_request_id()
         token = REQUEST_ID.set(request_id.decode())
-        added = [(b"x-request-id", request_id), *ALWAYS]
-        if not scope["path"].startswith(("/docs", "/redoc")):
-            added.append(NO_PAGE)
+        added = [(b"x-request-id", request_id), *ALWAYS, NO_PAGE]
         status = 0
 
         async def answer(message: Message) -> None:
@@ -123,14 +123,9 @@ class Gate:
         if needed is None:
             return
         if worker.keyring.required:
-            scope[KEY] = await worker.keyring.admit(sent.keys, needed)
-        elif self._local and not names_this_machine(sent.host):
-            # The same page could have a name of its own lead here, and then be of no other site.
-            raise RefusedError(
-                HTTPStatus.FORBIDDEN,
-                "Without API keys this service answers to its own machine's names only, Host "
-                "localhost or 127.0.0.1. Create a key: clv keys create NAME --scope admin",
-            )
+            scope[KEY] = await worker.keyring.admit(sent.keys, sent.sessions, needed)
+        else:
+            self._anonymous.check(sent.host, needed)
 
     def _count(self, worker: Worker, scope: Scope, status: int, seconds: float) -> None:
         path = scope["path"]
@@ -158,19 +153,20 @@ class Gate:
 
 
 class _Sent(NamedTuple):
-    """What the headers of a request tell."""
+    """What the headers of a request say."""
 
     id: bytes
     keys: list[bytes]
+    sessions: list[bytes]
     host: bytes
     foreign: bool  # a page of another origin asks
 
 
-def _read(headers: Iterable[tuple[bytes, bytes]]) -> _Sent:
+def _read(scope: Scope) -> _Sent:
     sent_id, keys, host = b"", [], b""
     origin, cookies = b"", []
     site: bytes | None = None
-    for name, value in headers:
+    for name, value in scope["headers"]:
         if name == b"authorization":
             keys.append(value)
         elif name == b"x-request-id":
@@ -185,15 +181,15 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> _Sent:
             cookies.append(value)
     foreign = site not in (None, b"same-origin", b"none")
     if not keys:
-        # Who signed in sends the key as a cookie, and a browser does that whoever makes it ask.
-        # Without https it does not say who did, but it names the origin.
+        # Whoever signed in sends a cookie, and a browser does that whichever page makes it ask.
+        # Without https it does not say which page, but it names the origin.
         foreign |= site is None and origin != b"" and origin.partition(b"://")[2] != host
-        if cookies:
-            keys = [b"Bearer " + value for value in _signed_in(cookies)]
-    return _Sent(sent_id, keys, host, foreign)
+    sessions = _sessions(cookies, scope["scheme"]) if cookies else []
+    return _Sent(sent_id, keys, sessions, host, foreign)
 
 
-def _signed_in(cookies: Iterable[bytes]) -> list[bytes]:
-    """Keys among the cookies; more than one is as good as none."""
+def _sessions(cookies: Iterable[bytes], scheme: str) -> list[bytes]:
+    """Tokens of sessions among the cookies; more than one is as good as none."""
+    wanted = cookie_name(scheme).encode()
     pairs = (pair.strip().partition(b"=") for value in cookies for pair in value.split(b";"))
-    return [value for name, _, value in pairs if name == COOKIE]
+    return [value for name, _, value in pairs if name == wanted]

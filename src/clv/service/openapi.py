@@ -7,28 +7,45 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from clv.service.access import scope_of
-from clv.service.schemas import BatchIn, OutcomesIn, PredictIn, Problem, PromoteIn, SegmentIn
+from clv.service.schemas import (
+    BatchIn,
+    OutcomesIn,
+    PredictIn,
+    Problem,
+    PromoteIn,
+    SegmentIn,
+    TryOutIn,
+)
 
 __all__ = ["describe"]
 
-_BODIES = (PredictIn, BatchIn, PromoteIn, SegmentIn, OutcomesIn)
+_BODIES = (PredictIn, TryOutIn, BatchIn, PromoteIn, SegmentIn, OutcomesIn)
 _REF = "#/components/schemas/{model}"
 
 _SAYS = {
-    401: "An API key is needed, and none that can be used was sent",
-    403: "The key may not do that, or a page of another site asks",
-    404: "There is no such version",
-    408: "The request did not arrive whole in time",
-    409: "The version cannot be loaded, is champion already, or is not champion",
+    401: "No API key was sent, or it is unknown or revoked",
+    403: "The key's scope is too narrow, or a page of another site sent the request, or no API key "
+    "exists and this service does not answer that without one",
+    404: "No such version",
+    408: "The request did not arrive completely in time",
+    409: "The version cannot be loaded, is already champion, or is not champion",
     413: "The body is too large",
-    422: "A field is missing, of the wrong type, out of range or contradicts another",
-    429: "The key comes too often",
-    503: "There is no model, or the tracking database or the registry is away; try again",
+    422: "A field is missing, has the wrong type, is out of range or contradicts another",
+    429: "Rate limit of this key exceeded; try again after `Retry-After` seconds",
+    503: "No model, or the tracking database or the registry is unavailable; try again",
+}
+_TAGS = {
+    "predictions": "Expected spend by day 30, for one passenger or many.",
+    "segments": "Is a campaign for these passengers worth it?",
+    "reality": "Actual spend, and how good the predictions were.",
+    "models": "Versions of the model, and which of them answers.",
+    "activity": "Tracked predictions.",
+    "operations": "Health, readiness, metrics, and a reset for tests.",
 }
 
 
 def describe(api: FastAPI) -> None:
-    """Have the application tell of its bodies, its problems and the scopes that keys need."""
+    """Document the bodies, the problem details and the scopes that routes need."""
     made: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
@@ -41,7 +58,11 @@ def describe(api: FastAPI) -> None:
 
 def _document(api: FastAPI) -> dict[str, Any]:
     document = get_openapi(
-        title=api.title, version=api.version, summary=api.summary, routes=api.routes
+        title=api.title,
+        version=api.version,
+        summary=api.summary,
+        routes=api.routes,
+        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
     )
     # FastAPI documents its own form of a 422 where a path has a parameter; ours is another.
     schemas = {
@@ -54,7 +75,11 @@ def _document(api: FastAPI) -> dict[str, Any]:
     document["components"] = {
         "schemas": schemas | inputs["$defs"] | problem["$defs"],
         "securitySchemes": {
-            "key": {"type": "http", "scheme": "bearer", "description": "Made by `clv keys create`."}
+            "key": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key, created with `clv keys create`.",
+            }
         },
     }
     for path, operations in document["paths"].items():
@@ -67,7 +92,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     scope = scope_of(method, path)
     statuses = {503} if path != "/health" else set()
     if scope is not None:
-        operation["security"] = [{"key": [scope.value]}, {}]  # none where there are no keys
+        operation["security"] = [{"key": [scope.value]}, {}]  # none while no key exists
         statuses |= {401, 403, 429}
     elif path in ("/health", "/ready"):
         operation["security"] = []

@@ -1,14 +1,15 @@
 """Every error as RFC 9457 problem details: one place where errors become status codes."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
 
 from clv.errors import (
     BundleError,
@@ -20,13 +21,13 @@ from clv.errors import (
     RegistryError,
     StoreError,
 )
+from clv.service.messages import field_error
 from clv.service.schemas import FieldError, Problem
 
 __all__ = ["RefusedError", "handle_errors", "problem"]
 
 _log = logging.getLogger(__name__)
 
-_SHOWN = 100  # characters of a bad value that are repeated
 _MOST_ERRORS = 20
 _RETRY = {"Retry-After": "5"}
 
@@ -79,11 +80,18 @@ class RefusedError(ClvError):
         self.reasons = reasons
 
 
-def handle_errors(app: FastAPI) -> None:
-    """Register the handlers."""
+def handle_errors(app: FastAPI, shown: Callable[[Scope, Exception], Response | None]) -> None:
+    """Register the handlers.
 
-    async def handled(_: Request, error: Exception) -> JSONResponse:
-        return problem(error)
+    Parameters
+    ----------
+    app : FastAPI
+    shown : callable
+        Makes the page that someone with a browser sees, or None for problem details.
+    """
+
+    async def handled(request: Request, error: Exception) -> Response:
+        return shown(request.scope, error) or problem(error)
 
     for kind in (RequestValidationError, ClvError, HTTPException, Exception):
         app.exception_handler(kind)(handled)
@@ -106,7 +114,7 @@ def problem(error: Exception) -> JSONResponse:
 
 def _invalid(error: RequestValidationError) -> JSONResponse:
     found = error.errors()
-    errors = [_field_error(item) for item in found[:_MOST_ERRORS]]
+    errors = [field_error(item) for item in found[:_MOST_ERRORS]]
     first = errors[0]
     return _answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -136,29 +144,14 @@ def _answer(
     headers: Mapping[str, str] | None = None,
     reasons: Sequence[str] = (),
 ) -> JSONResponse:
-    body = Problem(
-        title=status.phrase,
-        status=status,
-        detail=detail,
-        errors=list(errors),
-        reasons=list(reasons),
-    )
+    body = Problem(title=status.phrase, status=int(status), detail=detail)
+    if errors:
+        body.errors = list(errors)
+    if reasons:
+        body.reasons = list(reasons)
     return JSONResponse(
-        body.model_dump(exclude_defaults=True) | {"status": int(status)},
+        body.model_dump(exclude_unset=True),
         status_code=status,
         media_type="application/problem+json",
         headers=dict(headers) if headers else None,
-    )
-
-
-def _field_error(item: Mapping[str, Any]) -> FieldError:
-    """One of pydantic's errors, safe to send: NaN, infinities and lone surrogates become text."""
-    where = ".".join(str(part) for part in item["loc"])
-    value = "" if item["type"] == "missing" else ascii(item.get("input"))
-    if item["type"] == "contradiction":
-        value = ""  # the message names all three
-    shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
-    message = str(item["msg"]).encode("ascii", "backslashreplace").decode()
-    return FieldError(
-        field=where.encode("ascii", "backslashreplace").decode(), value=shown, message=message
     )

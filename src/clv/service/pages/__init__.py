@@ -6,6 +6,5 @@ Content-Security-Policy that nothing else may be loaded or run.
 
 from clv.service.pages.refusals import refused_page
 from clv.service.pages.routes import router
-from clv.service.pages.signin import COOKIE, KEY
 
-__all__ = ["COOKIE", "KEY", "refused_page", "router"]
+__all__ = ["refused_page", "router"]

@@ -1,23 +1,20 @@
-"""Signing in: an API key becomes a cookie, because a browser sends no `Authorization` by itself."""
+"""Signing in: an API key begins a session, whose token is what the browser keeps in a cookie."""
 
 from http import HTTPStatus
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from clv.service.access import PAGES
-from clv.service.pages.rendering import KEY, page
+from clv.service.access import KEY, PAGES
+from clv.service.audit import audit
+from clv.service.pages.forms import form_fields
+from clv.service.pages.rendering import page
 from clv.service.problems import RefusedError
+from clv.service.sessions import cookie_name
 from clv.service.worker import worker_of
 
-__all__ = ["COOKIE", "KEY", "local", "show_form", "sign_in", "sign_out"]
-
-#: The name of the cookie that holds the key.
-COOKIE = b"clv_key"
-_NAME = COOKIE.decode()
-_MOST_BYTES = 4096
-_FORM = "application/x-www-form-urlencoded"
+__all__ = ["local", "show_form", "sign_in", "sign_out"]
 
 
 async def show_form(request: Request) -> Response:
@@ -29,31 +26,43 @@ async def show_form(request: Request) -> Response:
 
 
 async def sign_in(request: Request) -> Response:
-    """Set the cookie where the key can be used, and show the form again where it cannot."""
-    form = await _form(request)
+    """Begin a session if the key can be used, and show the form again if it cannot."""
+    form = await form_fields(request)
     way = local(form.get("next", ""))
-    keyring = worker_of(request).keyring
-    if not keyring.required:
+    worker = worker_of(request)
+    if not worker.keyring.required:
         return RedirectResponse(way, HTTPStatus.SEE_OTHER)
-    key = form.get("key", "").strip()
+    text = form.get("key", "").strip()
     try:
-        await keyring.identified([f"Bearer {key}".encode("latin-1", "replace")])
+        key = await worker.keyring.identified([f"Bearer {text}".encode("latin-1", "replace")])
     except RefusedError:
+        if text and not await worker.guesses.wait():
+            raise RefusedError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "Too many wrong keys are being tried. Try again in some seconds.",
+                headers={"Retry-After": "10"},
+            ) from None
         # The key is not repeated: whoever looks over a shoulder, or into a cache, learns nothing.
-        said = "This key is unknown or was revoked." if key else "A key is needed."
+        said = "This key is unknown or was revoked." if text else "Enter your API key."
         return page(
             request, "signin.html", status=HTTPStatus.UNAUTHORIZED, next=way, complaint=said
         )
+    token = await worker.keyring.sessions.begin(key.id)
+    request.scope[KEY] = key
+    audit(request, "sign in", key.name)
     answer = RedirectResponse(way, HTTPStatus.SEE_OTHER)
-    # Without a lifetime it ends with the browser; a key that is revoked ends it at once.
-    answer.set_cookie(_NAME, key, httponly=True, samesite="strict", secure=_is_https(request))
+    # Without a lifetime the cookie ends with the browser, at the latest with the session.
+    name = cookie_name(request.url.scheme)
+    answer.set_cookie(name, token, httponly=True, samesite="strict", secure=_tls(request))
     return answer
 
 
 async def sign_out(request: Request) -> Response:
-    """Clear the cookie."""
+    """End the session, for whoever may have its token, and clear the cookie."""
+    name = cookie_name(request.url.scheme)
+    await worker_of(request).keyring.sessions.end(request.cookies.get(name, ""))
     answer = RedirectResponse("/signin", HTTPStatus.SEE_OTHER)
-    answer.delete_cookie(_NAME, httponly=True, samesite="strict", secure=_is_https(request))
+    answer.delete_cookie(name, httponly=True, samesite="strict", secure=_tls(request))
     return answer
 
 
@@ -69,31 +78,6 @@ def local(way: str) -> str:
     return f"{parts.path}?{query}" if query else parts.path
 
 
-def _is_https(request: Request) -> bool:
-    # Behind a proxy, uvicorn believes its X-Forwarded-Proto where it is of this machine.
+def _tls(request: Request) -> bool:
+    # Behind a proxy, uvicorn believes X-Forwarded-Proto if CLV_TRUSTED_PROXIES names the proxy.
     return request.url.scheme == "https"
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form, each once; two short ones, so no library is needed for it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
-        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Expected a form, {_FORM}.")
-    content = b""
-    try:
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > _MOST_BYTES:
-                raise RefusedError(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"The form is larger than {_MOST_BYTES:,} bytes.",
-                    headers={"Connection": "close"},
-                )
-    except ClientDisconnect:
-        raise RefusedError(
-            HTTPStatus.REQUEST_TIMEOUT, "The client left before its request was whole."
-        ) from None
-    try:
-        fields = parse_qs(content.decode("latin-1"), max_num_fields=4)
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in fields.items()}

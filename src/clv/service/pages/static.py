@@ -1,13 +1,12 @@
-"""What pages load: our scripts and styles, and the plotting library of the installed package."""
+"""What pages load: our scripts and styles, the plotting library and Swagger UI."""
 
 import asyncio
 import gzip
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from importlib.metadata import distribution, version
+from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,9 +16,12 @@ from starlette.responses import Response
 from clv.service.access import STATIC
 from clv.service.problems import RefusedError
 
-__all__ = ["address", "answer_static", "plotly_style_id"]
+__all__ = ["address", "answer_static"]
 
 _PLOTLY = "plotly.min.js"
+#: Swagger UI, as this package bundles it.
+_SWAGGER = "fastapi-offline"
+_SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 _KINDS = {
     ".css": "text/css; charset=utf-8",
     ".csv": "text/csv; charset=utf-8",
@@ -65,35 +67,28 @@ async def answer_static(name: str, request: Request) -> Response:
 
 
 @cache
-def plotly_style_id() -> str:
-    """The id of the style element that the library would put into a page for its maps.
-
-    It looks for an element of this id first; one that is there keeps it from adding a style that
-    our policy refuses, with a complaint in the console each time.
-    """
-    found = re.search(rb'getElementById\("([0-9a-f]{64})"\)', _read(_PLOTLY).content)
-    return found[1].decode() if found else "no-map-style"
+def _files() -> dict[str, Path]:
+    """Each file that there is: nothing else is ever read, whatever the path says."""
+    ours = Path(str(files("clv.service.pages") / "static"))
+    # By their paths: to import what draws takes as long as to start the service.
+    swagger = Path(str(distribution(_SWAGGER).locate_file("fastapi_offline/static")))
+    return {
+        **{file.name: file for file in ours.iterdir()},
+        **{name: swagger / name for name in _SWAGGER_FILES},
+        _PLOTLY: Path(str(files("clv") / "evaluation" / "plotly" / _PLOTLY)),
+    }
 
 
 @cache
 def _versions() -> dict[str, str]:
-    """Each file that there is: nothing else is ever read, whatever the path says."""
-    ours = files("clv.service.pages") / "static"
-    found = {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in ours.iterdir()
+    return {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for name, file in _files().items()
     }
-    return {**found, _PLOTLY: version("plotly")}
 
 
 @cache
 def _read(name: str) -> _File:
-    kind = _KINDS[Path(name).suffix]
-    if name == _PLOTLY:
-        # By its path: to import the package takes as long as to start the service.
-        path = Path(str(distribution("plotly").locate_file(f"plotly/package_data/{_PLOTLY}")))
-        return _File(kind, _versions()[name], path.read_bytes())
-    content = (files("clv.service.pages") / "static" / name).read_bytes()
-    return _File(kind, _versions()[name], content)
+    return _File(_KINDS[Path(name).suffix], _versions()[name], _files()[name].read_bytes())
 
 
 @cache

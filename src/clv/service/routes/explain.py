@@ -5,6 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from clv.service.explain import explain
+from clv.service.messages import located
 from clv.service.schemas import (
     AskedFrequency,
     AskedMonetary,
@@ -20,7 +21,7 @@ router = APIRouter(tags=["predictions"])
 
 
 @router.get("/api/explain", summary="Explain a prediction")
-async def explain_one(
+async def explain_prediction(
     recency_7: AskedRecency,
     frequency_7: AskedFrequency,
     monetary_7: AskedMonetary,
@@ -30,9 +31,6 @@ async def explain_one(
     try:
         Passenger(id=0, recency_7=recency_7, frequency_7=frequency_7, monetary_7=monetary_7)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError(
-            [{**one, "loc": ("query", *one["loc"])} for one in errors]
-        ) from None
+        raise RequestValidationError(located(error, "query")) from None
     model = worker_of(request).models.current().champion
     return ExplainOut.of(explain(model, recency_7, frequency_7, monetary_7), model.version)

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from clv.service.audit import audit
 from clv.service.schemas import PassengerId, ReadyOut, RequestCount, ResetOut
 from clv.service.worker import Worker, worker_of
 
@@ -51,8 +52,10 @@ async def count_requests(passenger_id: PassengerId, worker: ThisWorker) -> Reque
 
 
 @router.post("/reset", summary="Delete the tracked requests")
-async def reset(worker: ThisWorker) -> ResetOut:
+async def reset(worker: ThisWorker, request: Request) -> ResetOut:
     """Delete every tracked request, with outcomes and what was added up; for tests."""
     deleted = await worker.request_log.clear()
     worker.reality.changed()
-    return ResetOut(message=f"Deleted {deleted} tracked requests.")
+    message = f"Deleted {deleted} tracked requests."
+    audit(request, "reset", message, deleted=deleted)
+    return ResetOut(message=message)

@@ -68,9 +68,12 @@ class OutcomeIn(BaseModel):
         if self.registered_at and self.as_of and self.registered_at > self.as_of:
             raise PydanticCustomError(
                 "contradiction",
-                "registered after the amount was drawn up (registered_at={registered_at}, "
-                "as_of={as_of})",
-                {"registered_at": str(self.registered_at), "as_of": str(self.as_of)},
+                "registered after the amount was drawn up (registered {registered}, amount of "
+                "{drawn_up})",
+                {
+                    "registered": self.registered_at.isoformat(),
+                    "drawn_up": self.as_of.isoformat(),
+                },
             )
         return self
 

@@ -1,6 +1,6 @@
 """Problem details after RFC 9457."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 __all__ = ["FieldError", "Problem"]
 
@@ -8,9 +8,19 @@ __all__ = ["FieldError", "Problem"]
 class FieldError(BaseModel):
     """What is wrong with one field."""
 
-    field: str = Field(description="where it is, as in body.recency_7 or body.passengers.3.id")
-    value: str = Field(description="what stood there")
-    message: str = Field(description="what was expected")
+    field: str = Field(description="its place, such as body.recency_7 or body.passengers.3.id")
+    code: str = Field(description="kind of error, for programs", examples=["too_large"])
+    message: str = Field(description="what was expected, for people")
+    value: JsonValue = Field(
+        default=None,
+        description="what was sent, as JSON; as text if it is long or cannot be JSON, such as NaN; "
+        "left out if nothing was",
+    )
+    bounds: dict[str, float] = Field(
+        default_factory=dict,
+        description="the limit that was exceeded, named as in JSON Schema: minimum, "
+        "exclusiveMinimum, maximum or exclusiveMaximum",
+    )
 
 
 class Problem(BaseModel):
