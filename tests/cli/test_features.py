@@ -26,7 +26,7 @@ def test_a_ride_log_becomes_an_activity_table(clv, sample, tmp_path):
     done = clv("features", sample.rides, "--passengers", sample.activity, "--output", output)
     assert done.code == 0, done.err
     assert f"3,000 customers: {output}" in done.out
-    assert "3,000 of them with what they had done by day 30" in done.out
+    assert "3,000 of them with an outcome by day 30" in done.out
     made = pyarrow.parquet.read_table(output)
     assert made.equals(pyarrow.parquet.read_table(sample.activity).cast(made.schema))
 
@@ -53,7 +53,7 @@ def test_people_are_shown_what_is_odd(clv, tmp_path):
     log.write_text("id,date,amount\n1,2026-01-05,5\n1,soon,5\n2,2026-06-05,2\n")
     done = clv("features", log, "--output", tmp_path / "out.parquet")
     assert done.code == 0
-    assert "left out: date: no time that can be read; expected ISO 8601" in done.err
+    assert "left out: date: no time that can be read; expected a date or time" in done.err
     assert "'soon'" in done.err
     assert "3 rows read, 2 rides used; as of 2026-06-05 00:00 UTC" in done.out
     assert "1 more registered less than 7 days before and are left out" in done.out
@@ -63,7 +63,7 @@ def test_people_are_shown_what_is_odd(clv, tmp_path):
     ("arguments", "code", "says"),
     [
         (["--as-of", "monday"], 2, "--as-of 'monday': expected ISO 8601"),
-        (["--as-of", "2999-01-01"], 2, "2999-01-01 00:00 is yet to come"),
+        (["--as-of", "2999-01-01"], 2, "2999-01-01 00:00 lies in the future"),
         (["--master", "local[1]"], 2, "--master local[1] without --engine spark"),
         (["--engine", "spark", "--memory-limit", "1GB"], 2, "--memory-limit 1GB is DuckDB's"),
         (["--horizon-days", "7"], 2, "expected 0 < observation_days < horizon_days"),
@@ -108,7 +108,10 @@ def test_a_model_is_trained_straight_from_a_ride_log(clv_in, quickly, sample, tm
     ("arguments", "says"),
     [
         (["--kind", "rides"], "--kind rides needs a ride log: give one with --data."),
-        (["--data", "x.csv", "--as-of", "2026-01-01"], "are of a ride log. Add --kind rides"),
+        (
+            ["--data", "x.csv", "--as-of", "2026-01-01"],
+            "--as-of 2026-01-01: options of a ride log. Add --kind rides",
+        ),
     ],
 )
 def test_options_of_a_ride_log_belong_to_one(arguments, says, clv, home):
