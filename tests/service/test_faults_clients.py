@@ -393,9 +393,9 @@ def test_connections_fit_the_limit_of_open_files_and_it_is_said(
                 idle.enter_context(connected(server))
             assert predicts(server)
         with server.client() as client:
-            (warning,) = client.get("/ready").json()["warnings"]
-        assert "at most 72 connections, not 1,000 (CLV_MAX_CONNECTIONS)" in warning
-        assert "ulimit -n" in warning
+            warnings = " ".join(client.get("/ready").json()["warnings"])
+        assert "at most 72 connections, not 1,000 (CLV_MAX_CONNECTIONS)" in warnings
+        assert "ulimit -n" in warnings
         assert server.log().count("at most 72 connections") == 1
 
 
@@ -408,14 +408,13 @@ def use_up():
     while not gate.exists():
         time.sleep(0.05)
     held = []
-    try:
-        while True:
+    while gate.exists():
+        try:
             held.append(os.open(os.devnull, os.O_RDONLY))
-    except OSError:
-        while gate.exists():
-            time.sleep(0.05)
-        for one in held:
-            os.close(one)
+        except OSError:
+            time.sleep(0.01)
+    for one in held:
+        os.close(one)
 threading.Thread(target=use_up, daemon=True).start()
 """
 
