@@ -28,8 +28,7 @@ def test_metrics_go_on_after_their_folder_was_removed(
             """By a connection of its own, so that each worker gets some."""
             return httpx.get(f"{server.url}{path}", trust_env=False, timeout=30)
 
-        with server.client() as client:
-            client.post("/api/predict", json=PASSENGER).raise_for_status()
+        until(lambda: ask("/ready").status_code == 200)
         (folder,) = tmp_path.glob("clv-metrics-*")
         for removed in (folder, *folder.glob("counter_*.db")):
             shutil.rmtree(removed) if removed.is_dir() else removed.unlink(missing_ok=True)
@@ -38,7 +37,7 @@ def test_metrics_go_on_after_their_folder_was_removed(
 
             def counts() -> bool:
                 with server.client() as client:
-                    client.post("/api/predict", json=PASSENGER).raise_for_status()
+                    client.post("/api/predict", json=PASSENGER)
                 answer = ask("/metrics")
                 serving = f'clv_model_workers{{alias="champion",model_version="1"}} {workers}.0'
                 return serving in answer.text and "clv_predictions_total{" in answer.text
@@ -59,6 +58,7 @@ def test_while_the_folder_cannot_be_made_again_it_is_said(
         environment={"TMPDIR": str(parent)},
     ) as server:
         with server.client() as client:
+            until(lambda: client.get("/ready").status_code == 200)
             shutil.rmtree(parent)
             answer = client.get("/metrics")
             assert answer.status_code == 503
