@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
@@ -67,7 +68,7 @@ class _Flood(logging.Filter):
     A kind is a place in the code with a status, a route or a sort of error.
     """
 
-    def __init__(self, *exempt: str) -> None:
+    def __init__(self, exempt: Sequence[str]) -> None:
         super().__init__()
         self._exempt = exempt
         self._kinds: dict[tuple[object, ...], _Kind] = {}
@@ -111,7 +112,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "filters": {
             "request": {"()": _WithRequest},
-            "flood": {"()": lambda: _Flood(*exempt)},
+            "flood": {"()": _Flood, "exempt": exempt},
         },
         "formatters": {
             "json": {
