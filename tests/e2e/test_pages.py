@@ -131,7 +131,7 @@ def test_what_is_wrong_stands_beside_its_field(visit: Open, server: Server) -> N
     page = seen.page
     predict(page, "8", "many", "")
     page.wait_for_selector("#recency_7-error:not([hidden])")
-    assert "less than or equal to 7" in page.inner_text("#recency_7-error")
+    assert "at most 7" in page.inner_text("#recency_7-error")
     assert "integer" in page.inner_text("#frequency_7-error")
     assert "required" in page.inner_text("#monetary_7-error").lower()
     assert page.evaluate("document.activeElement.id") == "recency_7"
