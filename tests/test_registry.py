@@ -225,10 +225,65 @@ def test_a_rollback_returns_to_the_champion_before_and_again_to_the_one_before_i
         three.rollback()
     assert three.champion() == "1"
     assert {version.number: version.reason for version in three.versions()} == {
-        "3": "rolled back to 2",
-        "2": "rolled back to 1",
-        "1": "one",
+        "3": "rolled back to 2: no reason given",
+        "2": "rolled back to 1: no reason given",
+        "1": "rolled back from 2: no reason given",
     }
+
+
+def test_the_champion_after_a_rollback_says_why_it_was_returned_to(three: Registry) -> None:
+    three.rollback("predicts too much")
+    three.promote("3", "mended")
+    three.rollback("again too much", by="ada")
+    reasons = {version.number: version.reason for version in three.versions()}
+    assert reasons["2"] == "rolled back from 3: again too much"
+    assert reasons["3"] == "rolled back to 2: again too much"
+
+
+def test_every_decision_stays_in_the_history(
+    three: Registry, register: Callable[[], str], home: Path
+) -> None:
+    three.rollback("predicts too much", by="key 0a1b2c3d (ops)")
+    mine = open_registry(Settings(home=home, model_name=three.name), by="ada")
+    mine.challenge(register(), "not shown to be better", action="retrain")
+    with pytest.raises(RegistryError, match="champion already"):
+        three.promote("2", "refused, so never listed")
+    again = open_registry(Settings(home=home, model_name=three.name))
+    assert [
+        (one.action, one.version, one.alias, one.previous, one.by, one.reason)
+        for one in again.history()
+    ] == [
+        ("retrain", "4", "challenger", "2", "ada", "not shown to be better"),
+        ("rollback", "2", "champion", "3", "key 0a1b2c3d (ops)", "predicts too much"),
+        ("promote", "3", "champion", "2", "", "three"),
+        ("promote", "2", "champion", "1", "", "two"),
+        ("promote", "1", "champion", None, "", "one"),
+    ]
+    instants = [one.at for one in again.history()]
+    assert instants == sorted(instants, reverse=True)
+    assert all(one.utcoffset() == timedelta(0) for one in instants)
+
+
+def test_a_decision_that_fails_is_not_in_the_history(
+    three: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MlflowException("database is locked")
+
+    before = three.history()
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "set_registered_model_alias", fail)
+        with pytest.raises(RegistryError, match="locked"):
+            three.promote("1", "in vain")
+    assert three.history() == before
+
+
+def test_a_registry_without_a_decision_has_an_empty_history(
+    registry: Registry, tmp_path: Path
+) -> None:
+    assert registry.history() == []
+    assert open_registry(Settings(home=tmp_path / "new")).history() == []
+    assert not (tmp_path / "new").exists()
 
 
 def test_after_a_rollback_the_next_promotion_remembers_who_served(

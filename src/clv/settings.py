@@ -92,6 +92,19 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest list of a segment that may be uploaded; beyond that it is 413.",
     )
+    max_uploads: int = Field(
+        default=4,
+        ge=1,
+        le=1_000,
+        description="Uploaded lists of more than 1 MiB that a process holds at a time, and four "
+        "times as many small ones; beyond that the service answers 503.",
+    )
+    max_buffered_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1024,
+        description="Memory of a process for the bodies of unfinished requests, not counting the "
+        "first 64 KiB of each; beyond that the service answers 503.",
+    )
     read_timeout_s: float = Field(
         default=30.0,
         gt=0,

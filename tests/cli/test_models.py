@@ -130,3 +130,32 @@ def test_what_no_service_can_load_is_neither_promoted_nor_returned_to(clv, regis
             assert registry.champion() == "2"
     finally:
         (bundle / "serving.npz").write_bytes(graph)
+
+
+def test_a_rollback_takes_a_reason_and_the_history_tells_who_and_why(clv, registry):
+    assert clv("models", "rollback", "--reason", "predicts too much").code == 0
+    assert clv("models", "promote", "2", "--reason", "mended").code == 0
+    finished = clv("models", "history", "--json")
+    assert (finished.code, finished.err) == (0, "")
+    mended, back, *_ = json.loads(finished.out)
+    assert (back["action"], back["version"], back["previous"]) == ("rollback", "1", "2")
+    assert (back["reason"], mended["reason"]) == ("predicts too much", "mended")
+    assert back["by"].startswith("command line (")
+    shown = clv("models", "history").out
+    assert "predicts too much" in shown
+    assert back["by"] in shown
+
+
+def test_an_empty_history_is_said_to_be_empty(clv_in, tmp_path):
+    assert clv_in("models", "history", home=tmp_path / "new").out.startswith("No decision")
+
+
+def test_a_reason_cannot_take_over_the_terminal(clv, registry):
+    reason = "better\x1b[2J\x1b]0;pwn\x07\u202e"
+    assert clv("models", "promote", "1", "--reason", reason).code == 0
+    assert clv("models", "promote", "2").code == 0
+    for verb in ("list", "history"):
+        shown = clv("models", verb).out
+        assert r"better\x1b[2J\x1b]0;pwn\x07\u202e" in shown.replace("\n", "")
+        assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+    assert json.loads(clv("models", "history", "--json").out)[1]["reason"] == reason

@@ -66,9 +66,14 @@ def visit(browser: Browser, server: Server) -> Iterator[Open]:
     opened: list[Visit] = []
 
     def go(
-        path: str, *, width: int = DESKTOP, scheme: Scheme = "light", of: Server = server
+        path: str,
+        *,
+        width: int = DESKTOP,
+        scheme: Scheme = "light",
+        of: Server = server,
+        scripts: bool = True,
     ) -> Visit:
-        seen = browse(browser, of.url + path, width=width, scheme=scheme)
+        seen = browse(browser, of.url + path, width=width, scheme=scheme, scripts=scripts)
         opened.append(seen)
         return seen
 

@@ -13,14 +13,13 @@ from support.browser import Visit, visit
 
 DESKTOP, PHONE = 1200, 400
 REPORT = [
-    "Checks", "Data", "Candidates", "Who comes first", "Promise and outcome by decile", "Intervals",
-    "Who returns", "Where it is off", "What a campaign reaches", "What moves a prediction",
-    "Older cohorts learnt from, younger ones predicted", "How much better could it be?",
-    "Largest misses", "Limits",
+    "Checks", "Data", "Candidates", "Ranking", "Predicted and actual by decile", "Intervals",
+    "Probability of return", "Errors by activity", "Reach of a campaign", "Effect of each feature",
+    "Backtest by cohort", "Noise floor", "Largest misses", "Limits",
 ]  # fmt: skip
 VALIDATION = [
-    "Overall, beside the baselines", "By decile", "Who comes first", "Intervals", "Who returns",
-    "Where it is off", "Largest misses",
+    "Overall, compared with the baselines", "By decile", "Ranking", "Intervals",
+    "Probability of return", "Errors by activity", "Largest misses",
 ]  # fmt: skip
 
 
@@ -64,6 +63,32 @@ def test_a_page_is_whole_offline(opened: tuple[Visit, list[str], int]) -> None:
         assert plot["height"] > 100
         assert plot["drawn"] > 0
     assert seen.overflow() == 0
+
+
+def test_the_contents_lead_to_every_heading(opened: tuple[Visit, list[str], int]) -> None:
+    seen, headings, _ = opened
+    links = seen.page.query_selector_all("nav.contents a")
+    assert [one.inner_text() for one in links] == headings
+    targets = [(one.get_attribute("href") or "")[1:] for one in links]
+    assert [seen.page.inner_text(f"#{name}") for name in targets] == headings
+
+
+def test_a_chart_is_drawn_when_it_comes_near_and_the_library_not_before(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    context = browser.new_context(viewport={"width": DESKTOP, "height": 300}, offline=True)
+    page = context.new_page()
+    page.goto(pages["report"].as_uri(), wait_until="load")
+    page.wait_for_timeout(300)
+    assert page.evaluate("typeof Plotly") == "undefined"
+    page.evaluate("document.getElementById('plot-noise').scrollIntoView()")
+    page.wait_for_selector("#plot-noise .main-svg")
+    assert page.locator(".main-svg").count() < page.locator(".plot").count()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.plot')].every(one => one.querySelector('.main-svg'))"
+    )
+    context.close()
 
 
 def test_no_text_of_a_plot_is_cut_off(opened: tuple[Visit, list[str], int]) -> None:

@@ -14,22 +14,23 @@ from clv.data.simulate import simulate
 # Ends itself, as kill -9 would, when Arrow has written so many batches, or just before the rename.
 _SCORE = """
 import os, signal, sys
-import clv.files, clv.scoring.output as output
-at = int(sys.argv.pop(1))
+import clv.files, clv.data.output as output
+at, ends = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 class Counting(output.pyarrow.parquet.ParquetWriter):
     written = 0
     def write_table(self, *arguments, **options):
         if Counting.written == at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), ends)
         Counting.written += 1
         super().write_table(*arguments, **options)
     def close(self):
         super().close()
         if at == -1:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), ends)
 output.pyarrow.parquet.ParquetWriter = Counting
 if at == -2:
-    os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+    os.fsync = lambda _: os.kill(os.getpid(), ends)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from clv.cli import main
 main()
 """
@@ -46,9 +47,10 @@ def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(at: int, source: Path, output: Path, home: Path) -> int:
+def run(at: int, source: Path, output: Path, home: Path, ends: int = signal.SIGKILL) -> int:
+    command = ["score", str(source), "--output", str(output)]
     return subprocess.run(
-        [sys.executable, "-c", _SCORE, str(at), "score", str(source), "--output", str(output)],
+        [sys.executable, "-c", _SCORE, str(at), str(int(ends)), *command],
         env={**os.environ, "CLV_HOME": str(home)},
         capture_output=True,
         timeout=120,
@@ -67,3 +69,17 @@ def test_what_was_there_stays_until_all_is_there(
     # Run again it finishes, whatever the first one left behind.
     assert run(1_000, customers, output, trained_home) == 0
     assert pyarrow.parquet.read_metadata(output).num_rows == 200_000
+
+
+@pytest.mark.parametrize("at", [1, -1, -2], ids=["second", "end", "rename"])
+@pytest.mark.parametrize(
+    ("ends", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_told_to_end_it_leaves_nothing_behind(
+    at: int, ends: int, code: int, customers: Path, trained_home: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "predictions.parquet"
+    output.write_bytes(b"the old predictions")
+    assert run(at, customers, output, trained_home, ends) == code
+    assert output.read_bytes() == b"the old predictions"
+    assert list(tmp_path.iterdir()) == [output]

@@ -1,11 +1,13 @@
 """A prediction for each row, in its order, whole or not at all."""
 
+import csv
 import errno
 import os
 import resource
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clv.bundle import Predictions, Predictor
+from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
 from clv.data.sources import BATCH_ROWS, open_source
 from clv.errors import DataError, OutputError, UsageError
 from clv.schema import DEFAULT_TABLE, Activity
@@ -49,6 +53,11 @@ class InMemorySource:
     name: str = "memory"
     file: Path | None = None
     read: list[int] = field(default_factory=list)
+    numbers: NumberFormat = NumberFormat()  # noqa: RUF009
+    findings: Sequence[Finding] = ()
+
+    def texts(self, columns: Sequence[str]) -> list[str]:
+        return [name for name in columns if pa.types.is_string(self.table.schema.field(name).type)]
 
     @property
     def columns(self) -> list[str]:
@@ -281,10 +290,40 @@ def test_what_it_came_to_is_the_sum_of_the_predictions(predictor, output):
     assert steps == [4, 2]
 
 
-def test_the_folder_of_the_output_is_made(predictor, tmp_path):
-    path = tmp_path / "new" / "folder" / "out.csv"
-    score(InMemorySource(SIX), predictor, path)
-    assert_scored(path, SIX, predictor)
+def test_a_missing_folder_is_said_and_not_made(predictor, output, tmp_path):
+    path = tmp_path / "new" / "folder" / output.name
+    with pytest.raises(OutputError, match=r"there is no folder .*make the folder"):
+        score(InMemorySource(SIX), predictor, path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_that_a_spreadsheet_would_run_is_escaped_unless_raw(predictor, tmp_path):
+    ids = ["=cmd|'/C calc'!A0", "+1+1", "@SUM(1)", "-5", "plain", "'=x"]
+    table = SIX.set_column(0, "id", pa.array(ids))
+    safe, raw = tmp_path / "safe.csv", tmp_path / "raw.csv"
+    score(InMemorySource(table), predictor, safe)
+    score(InMemorySource(table), predictor, raw, raw=True)
+    cells = {
+        path: [row[0] for row in csv.reader(path.read_text().splitlines())][1:]
+        for path in (safe, raw)
+    }
+    assert cells[raw] == ids
+    assert cells[safe] == ["'=cmd|'/C calc'!A0", "'+1+1", "'@SUM(1)", "-5", "plain", "''=x"]
+    with open_source(safe, ids=("id",)) as source:
+        (batch,) = source.batches(["id"])
+        assert batch.column(0).to_pylist() == ids
+
+
+def test_a_pipe_gets_the_table_as_csv(predictor, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        score(InMemorySource(SIX), predictor, pipe)
+        lines = read.result().splitlines()
+    assert lines[0].startswith('"id","monetary_30"')
+    assert len(lines) == 1 + SIX.num_rows
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -437,7 +476,7 @@ def test_so_is_an_input_without_the_columns(predictor, output):
 
 def test_an_empty_input_is_refused_and_nothing_is_made(predictor, output, tmp_path):
     with pytest.raises(DataError, match="'memory' holds no rows, so there is nothing to score"):
-        score(InMemorySource(SIX.slice(0, 0)), predictor, tmp_path / "new" / output.name)
+        score(InMemorySource(SIX.slice(0, 0)), predictor, output)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -517,13 +556,12 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(predictor, output, tmp_pa
     untouched(tmp_path, output)
 
 
-@pytest.mark.parametrize("below", ["", "new/"])
 @pytest.mark.parametrize("name", KINDS)
-def test_a_folder_that_may_not_be_written_to_is_told(name, below, predictor):
+def test_a_folder_that_may_not_be_written_to_is_told(name, predictor):
     # Not in pytest's folder, which only its owner may enter.
     with tempfile.TemporaryDirectory(prefix="clv-read-only-") as folder:
         Path(folder).chmod(0o555)
-        output = Path(folder) / f"{below}{name}"
+        output = Path(folder) / name
         with without_rights(), pytest.raises(OutputError, match=r"cannot be written: .*ermission"):
             score(InMemorySource(SIX), predictor, output)
         Path(folder).chmod(0o755)
@@ -538,6 +576,6 @@ def test_so_is_one_that_is_a_file(predictor, tmp_path):
 
 def test_so_is_an_output_that_is_a_folder(predictor, tmp_path):
     (tmp_path / "out.csv").mkdir()
-    with pytest.raises(OutputError, match=r"out\.csv' cannot be written: .*Is a directory"):
+    with pytest.raises(OutputError, match=r"out\.csv' cannot be written: it is a folder"):
         score(InMemorySource(SIX), predictor, tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]

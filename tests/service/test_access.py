@@ -33,9 +33,11 @@ LEAVE, STATIC = ("POST", "/signout"), ("GET", "/static/{name}")
 NEEDED = {
     ("POST", "/api/predict"): "predict",
     ("POST", "/api/predict/batch"): "predict",
+    ("POST", "/api/predict/tryout"): "predict",
     ("GET", "/api/requests/{passenger_id}"): "read",
     ("GET", "/api/models"): "read",
     ("GET", "/metrics"): "read",
+    ("GET", "/api/models/history"): "read",
     ("POST", "/api/models/{version}/promote"): "admin",
     ("POST", "/api/models/{version}/rollback"): "admin",
     ("POST", "/reset"): "admin",
@@ -43,6 +45,7 @@ NEEDED = {
     ("GET", "/api/activity"): "read",
     ("GET", "/api/requests/{passenger_id}/latest"): "read",
     ("POST", "/api/segments/evaluate"): "predict",
+    ("POST", "/campaign/preview"): "predict",
     ("POST", "/campaign/judge"): "predict",
     ("POST", "/campaign/chosen"): "predict",
     ("GET", "/"): "predict",
@@ -81,7 +84,7 @@ class Guarded:
         if path.startswith("//"):
             path = self.server.url + path  # httpx takes the first part for the name of a host
         if path.startswith("/api/predict"):
-            body = PASSENGER if path == "/api/predict" else {"passengers": [PASSENGER]}
+            body = PASSENGER if not path.endswith("batch") else {"passengers": [PASSENGER]}
             return client.request(method, path, headers=headers, json=body)
         if path.startswith("/api/outcomes"):
             outcomes = [{"id": PASSENGER["id"], "monetary_30": 50}]

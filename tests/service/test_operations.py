@@ -512,8 +512,21 @@ def test_versions_are_listed_promoted_and_rolled_back_and_all_workers_follow(
     plain = both.post("/api/models/3/promote")
     assert plain.json()["reason"] == "promoted over HTTP"
     all_follow(both, "3")
-    both.post("/api/models/3/rollback").raise_for_status()
+    back = both.post("/api/models/3/rollback", json={"reason": "predicts too much"})
+    assert back.json()["reason"] == "rolled back from 3: predicts too much"
     all_follow(both, "1")
+    decisions = both.get("/api/models/history").json()["decisions"]
+    assert [
+        (one["action"], one["version"], one["previous"], one["by"], one["reason"])
+        for one in decisions[:4]
+    ] == [
+        ("rollback", "1", "3", "HTTP, without a key", "predicts too much"),
+        ("promote", "3", "1", "HTTP, without a key", "promoted over HTTP"),
+        ("rollback", "1", "2", "HTTP, without a key", "no reason given"),
+        ("promote", "2", "1", "HTTP, without a key", "tried on the pilot city: ✓"),
+    ]
+    refused = both.post("/api/models/1/rollback", json={"reason": ""})
+    assert (refused.status_code, problem_of(refused)["errors"][0]["field"]) == (422, "body.reason")
 
 
 @pytest.mark.parametrize(

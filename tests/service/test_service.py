@@ -178,6 +178,27 @@ def test_what_was_answered_is_what_is_tracked(client: httpx.Client, tracking_fil
     ] == [without_note(answer) for answer in answers]
 
 
+def test_the_source_of_each_prediction_is_kept_and_those_of_the_page_do_not_count(
+    client: httpx.Client, tracking_file: Path
+) -> None:
+    asked = {"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    nobody = {name: asked[name] for name in asked if name != "id"}
+    told = client.post("/api/predict", json=asked).json()
+    client.post("/api/predict/batch", json={"passengers": [asked]})
+    assert client.post("/api/predict/tryout", json=asked).json() == told
+    assert client.post("/api/predict/tryout", json=nobody).json() == told | {"id": None}
+    assert client.post("/api/predict", json=nobody).status_code == 422
+
+    with closing(sqlite3.connect(tracking_file)) as connection:
+        rows = connection.execute("SELECT passenger_id, source FROM requests ORDER BY id")
+        assert rows.fetchall() == [(1, "api"), (1, "batch"), (1, "page"), (None, "page")]
+    assert client.get("/api/requests/1").json() == {"id": 1, "count": 2}
+    latest = client.get("/api/activity").json()["latest"]
+    assert [(row["id"], row["source"]) for row in latest] == [
+        (None, "page"), (1, "page"), (1, "batch"), (1, "api"),
+    ]  # fmt: skip
+
+
 def test_every_passenger_of_a_batch_is_tracked(client: httpx.Client, history: History) -> None:
     asked = passengers_of(history, 50)
     answers = client.post("/api/predict/batch", json={"passengers": [*asked, asked[0]]}).json()

@@ -27,6 +27,16 @@ __all__ = [
 DESKTOP, PHONE = 1200, 360
 #: Run in a page, it lists what somebody who cannot see, or sees little, would stumble over.
 ACCESSIBLE = (Path(__file__).parent / "accessible.js").read_text()
+# A chart is drawn when it comes near; in each frame the page looks which are.
+_SCROLL_THROUGH = """async () => {
+    const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    for (let y = 0; y < document.documentElement.scrollHeight; y += 400) {
+        scrollTo({top: y, behavior: "instant"});
+        await frame();
+        await frame();
+    }
+    scrollTo({top: 0, behavior: "instant"});
+}"""
 Scheme = Literal["light", "dark"]
 # Where pictures of the pages are left for people to look at; nowhere unless set.
 _SHOTS = os.environ.get("CLV_SHOTS")
@@ -77,6 +87,14 @@ class Visit:
         for plot in self.plots():
             assert plot["drawn"] > 0
             assert plot["width"] <= width
+
+    def draw_all(self) -> None:
+        """Bring every part of the page near, so that each chart is drawn, and return to the top."""
+        self.page.evaluate(_SCROLL_THROUGH)
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('.plot')].every(place =>"
+            " !place.checkVisibility() || place.querySelector('.main-svg'))"
+        )
 
     def plots(self) -> list[dict[str, float]]:
         """Width, height and number of drawn paths of each plot."""
@@ -151,13 +169,15 @@ def visit(browser: Browser, file: Path, *, width: int, scheme: Scheme = "light")
     """Open a file without network in a window of that width."""
     seen = _open(browser, width, scheme, offline=True)
     seen.page.goto(file.as_uri(), wait_until="load")
-    seen.page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length > 0")
+    seen.draw_all()
     return seen
 
 
-def browse(browser: Browser, url: str, *, width: int, scheme: Scheme = "light") -> Visit:
+def browse(
+    browser: Browser, url: str, *, width: int, scheme: Scheme = "light", scripts: bool = True
+) -> Visit:
     """Open an address of a local server; what breaks the policy of a page is complained of, too."""
-    seen = _open(browser, width, scheme, offline=False)
+    seen = _open(browser, width, scheme, offline=False, scripts=scripts)
     seen.page.add_init_script(
         """document.addEventListener("securitypolicyviolation", event => console.error(
             `policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:` +
@@ -167,9 +187,14 @@ def browse(browser: Browser, url: str, *, width: int, scheme: Scheme = "light") 
     return seen
 
 
-def _open(browser: Browser, width: int, scheme: Scheme, *, offline: bool) -> Visit:
+def _open(
+    browser: Browser, width: int, scheme: Scheme, *, offline: bool, scripts: bool = True
+) -> Visit:
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, offline=offline, color_scheme=scheme
+        viewport={"width": width, "height": 900},
+        offline=offline,
+        color_scheme=scheme,
+        java_script_enabled=scripts,
     )
     seen = Visit(context.new_page())
     seen.page.on("request", lambda request: seen.requests.append(request.url))

@@ -112,7 +112,10 @@ def expected_sums(
     for row in rows:
         outcome = outcomes.get(row.passenger_id)
         registered = outcome and outcome[0].registered_at
-        if registered and not (registered + 7 * DAY <= row.requested_at < registered + 30 * DAY):
+        in_window = not registered or (
+            registered + 7 * DAY <= row.requested_at < registered + 30 * DAY
+        )
+        if row.source == "page" or not in_window:
             continue
         promises.setdefault(row.passenger_id, row)
     found: dict[tuple[Any, ...], dict[str, float]] = defaultdict(

@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import itertools
 import os
-import re
 import resource
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,7 @@ import pytest
 from sqlalchemy import Column, TypeDecorator, insert
 
 from clv.errors import ClvError, DataError, OutputError, StoreError
+from clv.sqlite import sqlite3
 from clv.tracking import (
     TrackedRequest,
     back_up,
@@ -375,7 +374,8 @@ def test_a_database_that_somebody_holds_is_given_up_after_a_while(
 # ---------------------------------------------------------------- killed in the middle
 
 HALT = """
-import contextlib, sqlite3, sys
+import contextlib, sys
+from clv.sqlite import sqlite3
 from pathlib import Path
 from sqlalchemy import Engine, event
 from clv.tracking import back_up, restore, restoring
@@ -479,11 +479,9 @@ def test_a_backup_that_is_killed_leaves_what_was_there_and_no_hindrance(
     left = list(folder.glob(".saved.*"))
     assert left  # the part, and the journal that SQLite kept of it
 
-    # The next run has the same number, as in a container.
-    for path in left:
-        path.rename(folder / re.sub(r"\d+", str(os.getpid()), path.name))
+    # The next run has a name of its own for what it writes, whatever its number.
     back_up(url_of(database), output)
-    assert names_in(folder) == ["saved"]
+    assert names_in(folder) == sorted([*(path.name for path in left), "saved"])
     assert content(output) == content(database)
 
 
@@ -637,9 +635,8 @@ def test_a_file_that_is_no_tracking_database_is_not_backed_up(
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        ("nowhere/saved", "cannot be written: No such file or directory.* a folder that exists"),
+        ("nowhere/saved", "cannot be written: there is no folder .*make the folder"),
         ("home", "is a folder"),
-        ("x" * 250, "cannot be written: File name too long"),
     ],
 )
 def test_an_output_that_cannot_be_is_told(

@@ -175,6 +175,21 @@ def test_going_back_to_the_first_release_keeps_all_that_it_knows_of(
     assert ids[8:] == [(9, 8, None), (10, 9, None), (11, 10, 0.1593), (12, 11, 0.1593)]
 
 
+def test_the_release_before_sources_counts_no_prediction_of_the_page(
+    engine: Engine, database_url: str, a_row: Callable[..., TrackedRequest]
+) -> None:
+    async def answer() -> None:
+        log = open_request_log(database_url, 100)
+        await log.append([a_row(1), a_row(2, source="page"), a_row(None, source="page")])
+        await log.close()
+
+    asyncio.run(answer())
+    downgrade(engine, "0006")
+    assert read(engine, "SELECT passenger_id FROM requests") == [(1,)]
+    upgrade(engine)
+    assert read(engine, "SELECT passenger_id, source FROM requests") == [(1, None)]
+
+
 def test_keys_and_requests_survive_the_release_before_keys(engine: Engine) -> None:
     upgrade(engine)
     downgrade(engine, "0003")

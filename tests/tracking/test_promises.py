@@ -75,6 +75,7 @@ def worlds(draw: Any) -> tuple[list[TrackedRequest], list[tuple[Outcome, int]]]:
                 in_support=draw(st.booleans()),
                 frequency=draw(st.integers(1, 3)),
                 model_version=draw(st.sampled_from(["3", "4"])),
+                source=draw(st.sampled_from(["api", "batch", "page"])),
                 **(challenger if shadow else {}),
             )
         )

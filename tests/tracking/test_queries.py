@@ -70,7 +70,7 @@ def test_the_latest_come_first_and_as_they_were_answered(
     first, kept = found.latest[0], rows[-1]
     assert first == (
         59, kept.requested_at, kept.recency, kept.frequency, kept.monetary, kept.predicted,
-        kept.p_return, kept.score_bin, kept.model_version,
+        kept.p_return, kept.score_bin, kept.model_version, "api",
     )  # fmt: skip
 
 

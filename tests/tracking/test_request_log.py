@@ -52,6 +52,19 @@ def test_each_answered_prediction_counts_once_for_its_passenger_alone(
     use(open_log, scenario)
 
 
+def test_predictions_tried_out_on_the_page_do_not_count(open_log: Open, a_row: Row) -> None:
+    async def scenario(log: RequestLog) -> None:
+        await log.append([a_row(1), a_row(1, source="batch"), a_row(1, source="page")])
+        await log.append([a_row(None, source="page")])
+        assert await log.count(1) == 2
+        assert await log.clear() == 4
+        for source in ("api", "batch"):
+            with pytest.raises(ValueError, match="passenger_id=None"):
+                await log.append([a_row(None, source=source)])
+
+    use(open_log, scenario)
+
+
 def test_appending_nothing_is_fine(open_log: Open) -> None:
     async def scenario(log: RequestLog) -> None:
         await log.append([])
@@ -197,13 +210,16 @@ def test_the_public_names_are_these() -> None:
         "RequestQueries",
         "KeyStore",
         "Scope",
+        "Source",
         "api_keys",
         "split_key",
         "back_up",
         "current",
         "database_file",
+        "database_warnings",
         "is_there",
         "newest",
+        "require_in_place",
         "restore",
         "metadata",
         "open_database",

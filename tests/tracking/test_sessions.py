@@ -65,7 +65,7 @@ def test_expired_sessions_are_cleared_away_and_only_hashes_are_stored(
 
 
 def test_the_release_before_sessions_has_no_table_of_them(engine: Engine) -> None:
-    downgrade(engine, "0006")
+    downgrade(engine, "0007")
     assert "sessions" not in inspect(engine).get_table_names()
     upgrade(engine)
     token = SessionStore(engine).create(SESSION, at=NOW)

@@ -1,6 +1,6 @@
 """The command line: parse, call, print.
 
-Exit 0 done, 1 failed for a stated reason, 2 wrong usage.
+Exit 0 done, 1 failed for a stated reason, 2 wrong usage; `clv monitor` exits with 3 for an alarm.
 """
 
 import sys
@@ -27,6 +27,7 @@ from clv.cli import (
     validation,
 )
 from clv.cli.show import complain, note, say
+from clv.cli.signals import ending_tidily
 from clv.errors import ClvError, UsageError
 from clv.settings import unknown_variables
 
@@ -90,7 +91,8 @@ def main() -> None:
     for warning in unknown_variables():
         note(warning)
     try:
-        app()
+        with ending_tidily():
+            app(prog_name="clv")
     except ClvError as error:
         complain(str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -48,7 +48,7 @@ def sql(
 
     if find_spec("sqlglot") is None:
         raise UsageError("SQL needs sqlglot, not installed here. Install clv[features].")
-    from clv.files import replacing
+    from clv.files import write_text
     from clv.scoring.warehouse import sql_script
 
     script = sql_script(
@@ -57,7 +57,6 @@ def sql(
     if output is None:
         print(script)  # noqa: T201 - for a pipe; rich would wrap it
         return
-    with replacing(output) as part:
-        part.write_text(script, encoding="utf-8")
+    write_text(output, script)
     note(f"{len(script):,} characters of SQL for {dialect}")
     say(str(output))

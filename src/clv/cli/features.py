@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import HorizonDays, MasterOption, ObservationDays, window_of
+from clv.cli.options import (
+    DecimalOption,
+    HorizonDays,
+    MasterOption,
+    ObservationDays,
+    RawOption,
+    ThousandsOption,
+    number_format,
+    window_of,
+)
 from clv.cli.show import JsonOption, note, print_json, say, show_findings
 from clv.clock import utc_now
 from clv.errors import UsageError
@@ -73,6 +82,8 @@ def features(
     table_name: Annotated[
         str, typer.Option("--table", help="Table to read, where the source holds tables.")
     ] = DEFAULT_RIDES,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     customer_column: CustomerColumn = None,
     time_column: TimeColumn = None,
     amount_column: AmountColumn = None,
@@ -102,6 +113,7 @@ def features(
     ] = "duckdb",
     master: MasterOption = None,
     memory_limit: MemoryLimit = None,
+    raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the activity table of a ride log: what each customer did in their first days.
@@ -120,8 +132,8 @@ def features(
     from clv.features import Reading, Words, build
     from clv.features.engine import told
 
-    words = Words()
-    made = _engine(engine, master, output, memory_limit)
+    words, numbers = Words(), number_format(decimal, thousands)
+    made = _engine(engine, master, output, memory_limit, raw=raw)
     with made as running:
         built = build(
             told(running, note),
@@ -145,6 +157,7 @@ def features(
                 ),
                 table_name,
                 passengers,
+                numbers,
             ),
         )
     if as_json:
@@ -159,14 +172,14 @@ def _words(given: list[str] | None) -> list[str]:
 
 @contextmanager
 def _engine(
-    name: str, master: str | None, output: str, memory_limit: str | None
+    name: str, master: str | None, output: str, memory_limit: str | None, *, raw: bool
 ) -> "Iterator[Engine]":
     if name == "duckdb":
         if master is not None:
             raise UsageError(f"--master {master} without --engine spark. Add it, or leave it out.")
         from clv.features import duckdb_engine
 
-        with duckdb_engine(Path(output), memory_limit) as running:
+        with duckdb_engine(Path(output), memory_limit, raw=raw) as running:
             yield running
         return
     if memory_limit is not None:

@@ -6,6 +6,7 @@ import typer
 
 from clv.cli.scoring import predictor_of
 from clv.cli.show import JsonOption, audited, print_json, say, table
+from clv.cli.user import user
 from clv.settings import load_settings
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ app = typer.Typer(help="Versions of the model, and which of them serves.", no_ar
 def _registry() -> "Registry":
     from clv.registry import open_registry
 
-    return open_registry(load_settings())
+    return open_registry(load_settings(), by=user())
 
 
 @app.command("list")
@@ -58,7 +59,9 @@ def list_versions(as_json: JsonOption = False) -> None:
 @app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="Number of the version, as `list` shows it.")],
-    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "promoted by hand",
+    reason: Annotated[
+        str, typer.Option(help="Why. Kept with the version and in the history.")
+    ] = "promoted by hand",
 ) -> None:
     """Make a version the champion; running services pick it up by themselves.
 
@@ -71,14 +74,49 @@ def promote(
 
 
 @app.command()
-def rollback() -> None:
-    """Return to the champion before this one.
+def rollback(
+    reason: Annotated[
+        str, typer.Option(help="Why. Kept with both versions and in the history.")
+    ] = "no reason given",
+) -> None:
+    """Return to the previous champion.
 
-    Example: `clv models rollback`
+    Example: `clv models rollback --reason "predicts 20% too much"`
     """
     registry = _registry()
     if before := registry.champion_before():
         predictor_of(load_settings(), before)  # as in `promote`
-    champion = registry.rollback()
+    champion = registry.rollback(reason)
     audited("roll back", f"to version {champion}")
     say(f"Version {champion} is champion again.")
+
+
+@app.command()
+def history(as_json: JsonOption = False) -> None:
+    """List who changed the champion or the challenger, when and why; newest first.
+
+    Example: `clv models history`
+    """
+    decisions = _registry().history()
+    if as_json:
+        print_json(decisions)
+    elif not decisions:
+        say("No decision has been recorded yet.")
+    else:
+        table(
+            "History",
+            ("when (UTC)", "action", "version", "became", "champion before", "by", "reason"),
+            [
+                (
+                    f"{one.at:%Y-%m-%d %H:%M}",
+                    one.action,
+                    one.version,
+                    one.alias,
+                    one.previous or "",
+                    one.by,
+                    one.reason,
+                )
+                for one in decisions
+            ],
+            text=("action", "became", "by", "reason"),
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clv.cli.options import TableOption
+from clv.cli.options import DecimalOption, TableOption, ThousandsOption, number_format
 from clv.cli.show import JsonOption, note, print_json, rows_done, say, show_findings
 from clv.clock import utc_now
 from clv.errors import DataError
@@ -52,6 +52,8 @@ def import_outcomes(
         ),
     ],
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take in what passengers have spent by day 30, to hold it against what was predicted.
@@ -74,7 +76,11 @@ def import_outcomes(
 
     settings, now, tally = load_settings(), utc_now(), Tally()
     recorded, rows = Recorded(), 0
-    with open_source(source, table_name) as opened, tracking(settings) as engine:
+    numbers = number_format(decimal, thousands)
+    with (
+        open_source(source, table_name, numbers=numbers) as opened,
+        tracking(settings) as engine,
+    ):
         store = OutcomeStore(engine)
         with rows_done("outcomes", opened.count()) as done:
             for batch in read_outcomes(opened, Window(), now, tally):

@@ -27,7 +27,8 @@ def report(
 
     Example: `clv report`
     """
-    from clv.evaluation import REPORT_JSON, REPORT_PAGE, save_page
+    from clv.evaluation import REPORT_JSON, REPORT_PAGE
+    from clv.files import write_text
     from clv.registry import open_registry
 
     settings = load_settings()
@@ -36,7 +37,7 @@ def report(
     found = json.loads(registry.report(number, REPORT_JSON).read_bytes())
     page = output or settings.root / REPORT_PAGE
     if output or not as_json:
-        save_page(registry.report(number, REPORT_PAGE).read_text(encoding="utf-8"), page)
+        write_text(page, registry.report(number, REPORT_PAGE).read_text(encoding="utf-8"))
     if as_json:
         print_json(found)
         return

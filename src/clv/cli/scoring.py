@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import MasterOption, TableOption
-from clv.cli.show import JsonOption, print_json, rows_done, say
+from clv.cli.options import (
+    DecimalOption,
+    MasterOption,
+    RawOption,
+    TableOption,
+    ThousandsOption,
+    number_format,
+)
+from clv.cli.show import JsonOption, print_json, rows_done, say, show_findings
 from clv.errors import UsageError
 from clv.schema import DEFAULT_PREDICTIONS, DEFAULT_TABLE
 from clv.settings import Settings, load_settings
@@ -61,6 +68,8 @@ def score(
         str, typer.Option(help="What to write: a .csv or .parquet file, or a database URL.")
     ],
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     output_table: Annotated[
         str, typer.Option(help="Table to write, where the output is a database.")
     ] = DEFAULT_PREDICTIONS,
@@ -74,6 +83,7 @@ def score(
         Literal["local", "spark"], typer.Option(help="Where: on this machine, or on Spark.")
     ] = "local",
     master: MasterOption = None,
+    raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Predict every customer of a table, in its order.
@@ -91,6 +101,7 @@ def score(
 
     Example: `clv score customers.csv --output predictions.csv`
     """
+    numbers = number_format(decimal, thousands)
     predictor = predictor_of(load_settings(), model_version)
     started = time.perf_counter()
     if engine == "spark":
@@ -98,7 +109,13 @@ def score(
 
         where = output
         scored = score_on_spark(
-            source, predictor, output, master=master, level=level, on_invalid=on_invalid
+            source,
+            predictor,
+            output,
+            master=master,
+            level=level,
+            on_invalid=on_invalid,
+            numbers=numbers,
         )
     else:
         if master is not None:
@@ -107,10 +124,13 @@ def score(
         from clv.scoring import score as score_source
 
         target, where = _target(output, output_table)
-        with open_source(source, table_name) as opened, rows_done("scored", opened.count()) as done:
+        with (
+            open_source(source, table_name, numbers=numbers) as opened,
+            rows_done("scored", opened.count()) as done,
+        ):
             started = time.perf_counter()
             scored = score_source(
-                opened, predictor, target, level=level, on_invalid=on_invalid, on_rows=done
+                opened, predictor, target, level=level, on_invalid=on_invalid, raw=raw, on_rows=done
             )
     seconds = time.perf_counter() - started
     if as_json:
@@ -120,6 +140,7 @@ def score(
         f"{scored.rows:,} rows to {where} with version {predictor.version} in {seconds:.1f} s "
         f"({scored.rows / seconds:,.0f} a second)"
     )
+    show_findings(scored.findings)
     if scored.blank:
         say(f"{scored.blank:,} of them could not be scored and have no prediction")
     say(

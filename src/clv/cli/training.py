@@ -4,7 +4,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,15 +19,28 @@ from clv.cli.features import (
     instant,
     require_ibis,
 )
-from clv.cli.options import HorizonDays, JobsOption, ObservationDays, SeedOption, window_of
+from clv.cli.options import (
+    DecimalOption,
+    HorizonDays,
+    JobsOption,
+    ObservationDays,
+    SeedOption,
+    ThousandsOption,
+    number_format,
+    window_of,
+)
 from clv.cli.show import JsonOption, Stages, note, print_json, say, show_findings, shown, table
+from clv.cli.user import user
 from clv.clock import utc_now
 from clv.errors import BundleError, UsageError
 from clv.schema import DEFAULT_RIDES, DEFAULT_TABLE, Window
 from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clv.data.checks import History
+    from clv.data.numbers import NumberFormat
     from clv.registry import Registry
     from clv.training import Release, TrainingResult
 
@@ -57,6 +70,8 @@ def train(
             show_default=False,
         ),
     ] = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     passengers: Registrations = None,
     customer_column: CustomerColumn = None,
     time_column: TimeColumn = None,
@@ -71,8 +86,11 @@ def train(
     ] = 0.2,
     jobs: JobsOption = 2,
     search: Annotated[
-        Literal["grid", "optuna"],
-        typer.Option(help="Each candidate's grid, or beyond it by Optuna where that is possible."),
+        Literal["grid", "full", "optuna"],
+        typer.Option(
+            help="Search each candidate's grid; 'full' also searches the published forest, which "
+            "is only a baseline, over its own; 'optuna' goes beyond the grids."
+        ),
     ] = "grid",
     trials: Annotated[
         int | None,
@@ -105,19 +123,20 @@ def train(
     Example: `clv train --data passengers.sqlite`
     """
     require_training_libraries(*(["optuna"] if search == "optuna" else []))
-    if trials is not None and search == "grid":
+    if trials is not None and search != "optuna":
         raise UsageError(
             f"--trials {trials} without --search optuna: a grid has a fixed number of points. "
             "Add --search optuna, or leave --trials out."
         )
     from clv.data.checks import read_history
-    from clv.data.sources import open_source
+    from clv.data.sources import listed, open_source
+    from clv.models.candidates import candidates
     from clv.registry import open_registry
     from clv.training import release
     from clv.training import train as run_training
     from clv.training.search import SearchPlan
 
-    window = window_of(observation_days, horizon_days)
+    window, numbers = window_of(observation_days, horizon_days), number_format(decimal, thousands)
     if kind == "rides":
         require_ibis()
     if data is None and window != Window():
@@ -125,7 +144,7 @@ def train(
             f"Generated passengers are of {Window()}, not {window}. Give a table with --data."
         )
     settings = load_settings()
-    registry = open_registry(settings)
+    registry = open_registry(settings, by=user())
     if if_missing and (champion := _usable_champion(registry)):
         if as_json:
             reason = "champion already; nothing was trained"
@@ -143,17 +162,20 @@ def train(
             passengers=passengers,
             as_of=as_of,
             memory_limit=memory_limit,
+            numbers=numbers,
         )
         generated = False
     else:
         _refuse_options_of_rides(passengers, *told.values(), as_of, memory_limit)
         location = data or sample_activity(settings)
-        with open_source(location, table_name or DEFAULT_TABLE) as source:
+        with open_source(location, table_name or DEFAULT_TABLE, numbers=numbers) as source:
             note(f"Reading {source.name}")
             history = read_history(source, window)
             generated = _is_sample(source.file, settings)
     note(f"{history.rows_read:,} rows read, {len(history):,} used")
     show_findings(history.findings)
+    if history.unused:
+        note(f"Not used: {listed(history.unused)}")
     registry.prepare()  # what cannot be written is said now, not after minutes of training
     with Stages() as stages:
         result = run_training(
@@ -161,7 +183,10 @@ def train(
             seed=seed,
             test_share=test_share,
             jobs=jobs,
-            plan=SearchPlan(search, trials or SearchPlan().trials),
+            plan=SearchPlan(
+                "optuna" if search == "optuna" else "grid", trials or SearchPlan().trials
+            ),
+            among=candidates(seed, full=search == "full"),
             progress=stages,
         )
     released = release(
@@ -199,6 +224,7 @@ def _history_of_rides(
     passengers: str | None,
     as_of: str | None,
     memory_limit: str | None,
+    numbers: "NumberFormat",
 ) -> "History":
     """What a ride log says of the customers whose outcome is known."""
     from clv.data.checks import read_history
@@ -209,7 +235,12 @@ def _history_of_rides(
 
     if data is None:
         raise UsageError("--kind rides needs a ride log: give one with --data.")
-    reading = Reading(columns, table=table_name or DEFAULT_RIDES, registrations=passengers)
+    reading = Reading(
+        columns,
+        table=table_name or DEFAULT_RIDES,
+        registrations=passengers,
+        numbers=numbers,
+    )
     settings.root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=settings.root, prefix=".rides-") as folder:
         table = Path(folder) / "activity.parquet"
@@ -289,10 +320,16 @@ def _show(result: "TrainingResult", released: "Release") -> None:
     for name, why in result.failed.items():
         say(f"Left out: {name} could not be fitted: {why}")
     say("")
-    say(f"Chosen: {result.champion.model} {result.champion.best_params or ''}".rstrip())
+    say(f"Chosen: {result.champion.model}{_in_words(result.champion.best_params)}")
     for check in released.report.issues:
         say(f"{check.code} {check.title}: {check.found} {check.advice}")
     say(f"Version {released.number} is {released.alias}: {released.reason}.")
     say(f"Written: {', '.join(shown(path) for path in released.files)}")
     if released.alias == "challenger":
         say(f"Make it champion all the same: clv models promote {released.number}")
+
+
+def _in_words(parameters: "Mapping[str, Any]") -> str:
+    """Parameters as ' (classifier num_leaves 7, ...)': the end of each name, its value."""
+    named = [f"{' '.join(name.split('__')[-2:])} {value}" for name, value in parameters.items()]
+    return f" ({', '.join(named)})" if named else ""

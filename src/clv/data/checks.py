@@ -12,11 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from clv.data.conform import ColumnNames, conform, find_columns
-from clv.data.findings import EXAMPLES, Finding, Tally, by_severity, without_duplicates
+from clv.data.conform import ColumnNames, conform, find_columns, settled
+from clv.data.findings import (
+    EXAMPLES,
+    Finding,
+    Tally,
+    by_severity,
+    three_decimals,
+    without_duplicates,
+)
 from clv.data.sources import Source
 from clv.errors import DataError
-from clv.schema import FEATURES, Activity, Floats, Instants, Ints, Mask, Window
+from clv.schema import FEATURES, MONETARY, Activity, Floats, Instants, Ints, Mask, Window
 
 __all__ = ["MIN_ROWS", "History", "read_history"]
 
@@ -47,6 +54,8 @@ class History:
     registered_at : array of shape (n,), datetime64, or None
         When they registered, NaT where unknown; None where the source has no such column.
     findings : tuple of Finding
+    unused : tuple of str
+        Columns of the source that nothing is learnt from.
     """
 
     ids: np.ndarray
@@ -58,6 +67,7 @@ class History:
     returned: Mask
     registered_at: Instants | None = None
     findings: tuple[Finding, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.activity)
@@ -102,17 +112,24 @@ def read_history(source: Source, window: Window, *, to_train: bool = True) -> Hi
         them; the message holds every fatal finding.
     """
     names = find_columns(source.name, source.columns, window, need_outcome=True)
+    names, read_as = settled(source, names)
     tally = Tally()
     read = _read_usable(source, names, window, tally)
     said = np.column_stack((read.activity.matrix(), read.outcome))
     keep, duplicates = without_duplicates(read.ids, said, names.id)
     used = read[keep]
-    findings = [*tally.findings(), *duplicates]
+    findings = [*read_as, *tally.findings(), *duplicates]
+    for name, money in (
+        (names.features[MONETARY], used.activity.monetary),
+        (str(names.outcome), used.outcome),
+    ):
+        findings += three_decimals(name, money)
     findings += _too_few(used) if to_train else _none(used)
     if len(used) >= MIN_ROWS:
         findings += _whole_table(used, names, to_train=to_train)
     _stop_where_fatal(source.name, findings)
-    return replace(used, findings=by_severity(findings))
+    unused = tuple(name for name in source.columns if name not in names.all())
+    return replace(used, findings=by_severity(findings), unused=unused)
 
 
 def _read_usable(source: Source, names: ColumnNames, window: Window, tally: Tally) -> History:

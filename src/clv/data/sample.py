@@ -3,7 +3,6 @@
 `clv.data.simulate` says how they are simulated.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from clv.data.simulate import SampleChunk, SampleModel, simulate
 from clv.errors import UsageError
+from clv.files import replacing
 
 __all__ = ["FileFormat", "SampleChunk", "SampleFiles", "SampleModel", "simulate", "write_sample"]
 
@@ -74,12 +74,8 @@ def write_sample(
     chunks = simulate(passengers, seed=seed)
     names = (f"activity.{file_format}", f"rides.{file_format}")
     _prepare(folder, names)
-    # Inside `folder`, because a file can only be renamed within its file system.
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".sample-") as scratch:
-        parts = [Path(scratch) / name for name in names]
-        rows = _write_parts(chunks, parts[0], parts[1], file_format, on_chunk)
-        for part, name in zip(parts, names, strict=True):
-            part.replace(folder / name)
+    with replacing(folder / names[0]) as activity, replacing(folder / names[1]) as rides:
+        rows = _write_parts(chunks, activity, rides, file_format, on_chunk)
     return SampleFiles(folder / names[0], folder / names[1], *rows)
 
 

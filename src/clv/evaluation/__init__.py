@@ -5,7 +5,7 @@ Used by `clv validate` and by the report of every training.
 
 from clv.evaluation.evaluate import Evaluation, evaluate
 from clv.evaluation.intervals import Coverage
-from clv.evaluation.page import REPORT_JSON, REPORT_PAGE, save_page, write_page
+from clv.evaluation.page import REPORT_JSON, REPORT_PAGE, write_page
 from clv.evaluation.validate import Line, Validation, validate
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Line",
     "Validation",
     "evaluate",
-    "save_page",
     "validate",
     "write_page",
 ]

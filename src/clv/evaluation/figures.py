@@ -44,20 +44,19 @@ def deciles_picture(name: str, rows: Sequence[DecileRow], what: str) -> Picture:
             x=[row.decile for row in rows],
             y=[getattr(row, said) for row in rows],
             marker_color=colour,
-            hovertemplate="tenth %{x}: %{y:.2f}<extra>" + said + "</extra>",
+            hovertemplate="decile %{x}: %{y:.2f}<extra>" + said + "</extra>",
         )
         for said, colour in (("predicted", BLUE), ("actual", ORANGE))
     ]
     return Picture(
         name,
-        f"The tenth with the highest predictions was promised {top.predicted:,.2f} and brought "
-        f"{top.actual:,.2f} a customer",
-        f"Mean {what}: customers are sorted by their prediction and cut into ten groups of one "
-        "size. Where the two bars of a group are level, its prediction can be budgeted with.",
+        f"Top decile: {top.predicted:,.2f} predicted and {top.actual:,.2f} actual per customer",
+        f"Mean {what}: customers are sorted by their prediction and split into ten equal groups. "
+        "If the two bars of a group are level, you can budget with its prediction.",
         styled(
             go.Figure(bars),
-            "tenth of the customers, 10 = highest",
-            "currency units a customer",
+            "decile of customers, 10 = highest prediction",
+            "currency units per customer",
             barmode="group",
             xaxis={"dtick": 1},
         ),
@@ -68,7 +67,7 @@ def capture_picture(name: str, capture: Capture, curves: Sequence[Curve], what: 
     """How fast the money is found, best predictions first, beside `curves` of others."""
     lines = [
         *curves,
-        Curve("a perfect order", GREY, capture.ideal, "dash"),
+        Curve("perfect ranking", GREY, capture.ideal, "dash"),
         Curve(f"this model, Gini {capture.gini:.3f}", BLUE, capture.curve),
     ]
     plot = go.Figure(
@@ -81,17 +80,17 @@ def capture_picture(name: str, capture: Capture, curves: Sequence[Curve], what: 
                 line={"color": line.colour, "dash": line.dash, "width": 2},
                 hovertemplate="%{x:.0%} of the customers: %{y:.0%}<extra>" + line.name + "</extra>",
             )
-            for line in [*lines, Curve("any order", GREY, [CurvePoint(0, 0), CurvePoint(1, 1)],
+            for line in [*lines, Curve("random ranking", GREY, [CurvePoint(0, 0), CurvePoint(1, 1)],
                                        "dot")]
         ]
     )  # fmt: skip
     return Picture(
         name,
-        f"The best tenth by prediction holds {capture.top:.0%} of the {what}; a perfect order "
+        f"The top decile by prediction holds {capture.top:.0%} of the {what}; a perfect ranking "
         f"would find {capture.ideal_top:.0%}",
-        "Customers are taken in the order of their predictions, highest first; the curve is the "
-        f"share of the {what} found so far. Its area above the dotted line, as a share of that of "
-        "the dashed one, is the normalised Gini. Tied customers share alike.",
+        "Customers are ranked by their predictions, highest first; the curve is the share of the "
+        f"{what} found so far. Its area above the dotted line, as a share of that of the dashed "
+        "one, is the normalised Gini. Tied customers share equally.",
         styled(
             plot,
             "share of the customers",
@@ -103,7 +102,7 @@ def capture_picture(name: str, capture: Capture, curves: Sequence[Curve], what: 
 
 
 def top_picture(name: str, shares: Sequence[tuple[str, float]], what: str) -> Picture:
-    """What the best tenth of the customers holds, by different orders; the first is the model's."""
+    """Share held by the top tenth of the customers, by ranking; the first is the model's."""
     rows = sorted(shares, key=lambda row: row[1])
     champion = shares[0]
     plot = go.Figure(
@@ -121,8 +120,8 @@ def top_picture(name: str, shares: Sequence[tuple[str, float]], what: str) -> Pi
     return Picture(
         name,
         f"A campaign to a tenth of the customers reaches {champion[1]:.0%} of the {what}, "
-        f"{champion[1] / 0.1:.1f} times what a random tenth does",
-        "Each bar is the share held by the tenth of the customers who come first in that order.",
+        f"{champion[1] / 0.1:.1f} times as much as a random tenth",
+        "Each bar is the share held by the top tenth of the customers in that ranking.",
         styled(
             plot,
             "share of the money",
@@ -161,16 +160,16 @@ def coverage_picture(coverages: Sequence[Coverage]) -> Picture:
     said = f"{min(real):.0%} to {max(real):.0%}"
     return Picture(
         "coverage",
-        f"{first.level:.0%} intervals hold {first.covered:.1%} of all customers, and {said} of "
-        "those in a score bin",
-        "Dots should lie on the dotted line of their colour, give or take the bars (two standard "
-        "errors). A hollow dot is an interval that is one point, what is spent already: more than "
-        "the level never ride again, and the point covers exactly their share. "
+        f"{first.level:.0%} intervals cover {first.covered:.1%} of all customers, and {said} per "
+        "score bin",
+        "Dots should lie on the dotted line of their colour, within the bars (two standard "
+        "errors). A hollow dot is an interval of one point, the spend so far: more than the level "
+        "never ride again, and the point covers exactly their share. "
         f"{points} of the {len(first.bins)} bins are like that at {first.level:.0%}.",
         styled(
             plot,
             "score bin, from low to high increments",
-            "share in their interval",
+            "share inside the interval",
             xaxis={"dtick": 1},
             yaxis={"tickformat": ".0%"},
         ),
@@ -203,11 +202,10 @@ def width_picture(coverages: Sequence[Coverage]) -> Picture:
     widest = first.bins[-1]
     return Picture(
         "width",
-        f"One customer of the highest bin is known to within {widest.width:,.0f}, around an "
-        f"expected increment of {widest.expected_increment:,.0f}",
-        "The bars are how wide intervals are on average. One customer is uncertain even where the "
-        "mean of many is known well: most spend nothing more, a few a lot. No bar means that the "
-        "interval is one point.",
+        f"Intervals in the highest bin are {widest.width:,.0f} wide, around an expected increment "
+        f"of {widest.expected_increment:,.0f}",
+        "Mean width of the intervals. A single customer is uncertain even if the mean of many is "
+        "well known: most spend nothing more, a few a lot. No bar: the interval is one point.",
         styled(
             plot,
             "score bin, from low to high increments",
@@ -236,7 +234,7 @@ def reliability_picture(returning: Returning) -> Picture:
                 hoverinfo="skip",
             ),
             go.Scatter(
-                name="a tenth of the customers",
+                name="decile",
                 x=[row.predicted for row in rows],
                 y=[row.happened for row in rows],
                 mode="markers",
@@ -248,14 +246,14 @@ def reliability_picture(returning: Returning) -> Picture:
     )
     return Picture(
         "reliability",
-        f"No tenth of the customers returned {100 * off:.1f} points more or less often than "
-        "predicted"
+        f"No decile returned {100 * off:.1f} points more or less often than predicted"
         if off < 0.02
-        else f"Where {worst.predicted:.0%} were predicted to return, {worst.happened:.0%} did: the "
-        "worst of ten groups",
+        else f"Worst of ten groups: {worst.predicted:.0%} predicted to return, "
+        f"{worst.happened:.0%} did",
         "Each dot is a tenth of the customers by probability of return, with two standard errors. "
-        f"On the dotted line the probability is honest. Brier score {returning.brier:.4f}, against "
-        f"{returning.brier_base_rate:.4f} of giving everybody the same"
+        "On the dotted line the probability is calibrated. Brier score "
+        f"{returning.brier:.4f}, compared with {returning.brier_base_rate:.4f} for the same "
+        "probability for everybody"
         + (f"; AUC {returning.auc:.3f}." if np.isfinite(returning.auc) else "."),
         styled(
             plot,

@@ -1,14 +1,15 @@
 """Self-contained HTML pages: they open anywhere and ask the network for nothing."""
 
+import re
 from collections.abc import Mapping
+from datetime import date
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import plotly.offline
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from clv.errors import OutputError
 from clv.evaluation.evaluate import Evaluation
 from clv.evaluation.figures import (
     capture_picture,
@@ -21,20 +22,24 @@ from clv.evaluation.figures import (
 )
 from clv.evaluation.style import Picture
 from clv.evaluation.validate import Validation
-from clv.files import replacing
+from clv.files import write_text
 
 __all__ = [
     "REPORT_JSON",
     "REPORT_PAGE",
     "TO_COME",
+    "day",
     "pictures_of",
+    "prose",
     "render_page",
-    "save_page",
     "write_page",
 ]
 
+_LIBRARY = files("clv") / "evaluation" / "plotly" / "plotly.min.js"
+_HEADING = re.compile(r'<h2 id="([a-z-]+)">(.*?)</h2>')
+
 #: How pictures call the increment.
-TO_COME = "spend still to come"
+TO_COME = "further spend"
 
 #: What a training leaves beside its model, for those who read it without what trains.
 REPORT_PAGE = "report.html"
@@ -54,29 +59,13 @@ def write_page(validation: Validation, path: Path) -> None:
         jinja2.PackageLoader("clv.evaluation", "templates"),
         {"validation": validation, "pictures": {one.name: one for one in _pictures(validation)}},
     )
-    save_page(page, path)
-
-
-def save_page(page: str, path: Path) -> None:
-    """Write a page, whole or not at all; what was there before stays where it cannot be.
-
-    Raises
-    ------
-    OutputError
-        Where it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            part.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be written: {error.strerror}.") from error
+    write_text(path, page)
 
 
 def render_page(template: str, loader: jinja2.BaseLoader, values: Mapping[str, Any]) -> str:
     """Fill a template that extends `page.html`; `draw` shows a picture in it.
 
-    The plotting library is put into the page once, from the installed package.
+    The plotting library is put into the page once, and run when the first picture comes near.
     """
     own = jinja2.PackageLoader("clv.evaluation", "templates")
     templates = jinja2.Environment(
@@ -87,9 +76,12 @@ def render_page(template: str, loader: jinja2.BaseLoader, values: Mapping[str, A
         lstrip_blocks=True,
     )
     templates.filters["number"] = _number
+    templates.filters["with_contents"] = _with_contents
+    templates.filters["prose"] = prose
+    templates.filters["day"] = day
     return templates.get_template(template).render(
         draw=_draw,
-        library=Markup(plotly.offline.get_plotlyjs()),  # noqa: S704 - the installed package's own
+        library=Markup(_LIBRARY.read_text("utf-8")),  # noqa: S704 - it ends no script element
         **values,
     )
 
@@ -99,28 +91,58 @@ def _number(value: float, form: str) -> str:
     return format(value, form) if value == value else "–"  # noqa: PLR0124 - NaN
 
 
-def _draw(picture: Picture) -> Markup:
-    plot = picture.plot.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=f"plot-{picture.name}",
-        config={"displayModeBar": False, "responsive": True},
+def day(at: date | str) -> str:
+    """A date as all pages write it: 14 Sep 2026."""
+    return f"{date.fromisoformat(str(at)[:10]):%-d %b %Y}"
+
+
+def prose(text: str) -> Markup:
+    """Text in which code stands in backticks."""
+    parts = escape(text).split("`")
+    # Escaped above; a backtick without its partner stays what it is.
+    if len(parts) % 2 == 0:
+        return Markup("`").join(parts)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part
+        for number, part in enumerate(parts)
     )
+
+
+def _with_contents(body: str) -> Markup:
+    """Put links to the headings where `<!--contents-->` stands."""
+    links = [
+        Markup('<li><a href="#{}">{}</a></li>').format(Markup(name), Markup(title))  # noqa: S704
+        for name, title in _HEADING.findall(body)
+    ]
+    listed = Markup('<nav class="contents" aria-label="Contents"><ul>{}</ul></nav>').format(
+        Markup("").join(links)
+    )
+    return Markup(body.replace("<!--contents-->", listed, 1))  # noqa: S704 - escaped when rendered
+
+
+def _draw(picture: Picture) -> Markup:
     height = picture.plot.layout.height
     return Markup(
-        '<figure><h3>{}</h3><div class="plot" style="height: {}px">{}</div>'
-        "<figcaption>{}</figcaption></figure>"
-    ).format(picture.title, height, Markup(plot), picture.reading)  # noqa: S704 - plotly escapes
+        '<figure><h3>{}</h3><div class="plot" id="plot-{}" role="img" aria-label="{}" '
+        'style="height: {}px" data-figure="{}"></div><figcaption>{}</figcaption></figure>'
+    ).format(
+        picture.title,
+        picture.name,
+        picture.title,
+        height,
+        escape(str(picture.plot.to_json())),
+        picture.reading,
+    )
 
 
 def _pictures(validation: Validation) -> list[Picture]:
     to_come = validation.capture_increment
     pictures = pictures_of(validation)
     if to_come.curve:
-        shares = [("this model", to_come.top), ("a perfect order", to_come.ideal_top)]
+        shares = [("this model", to_come.top), ("perfect ranking", to_come.ideal_top)]
         pictures += [
             capture_picture("capture", to_come, [], TO_COME),
-            top_picture("top", [*shares, ("any order", 0.1)], TO_COME),
+            top_picture("top", [*shares, ("random ranking", 0.1)], TO_COME),
         ]
     return pictures
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import ibis
 
-from clv.data.findings import Finding, by_severity
+from clv.data.findings import Finding, by_severity, shown_value
+from clv.data.numbers import Notation
 from clv.errors import DataError, UsageError
 from clv.features import definition as define
+from clv.features.amounts import notation_of_amounts
 from clv.features.definition import READ, READ_REGISTRATIONS
 from clv.features.engine import Engine, Opened
 from clv.features.log import Reading, RegistrationColumns, RideColumns
@@ -102,7 +104,7 @@ def build(
             f"as_of {as_of:%Y-%m-%d %H:%M} is yet to come; expected an instant that has passed."
         )
     columns, registrations = reading.columns, reading.registrations
-    log = engine.open(rides, reading.table, ids=_ids(columns))
+    log = engine.open(rides, reading.table, ids=_ids(columns), numbers=reading.numbers)
     found = RideColumns.find(log.name, list(log.types), columns)
     customer = _kind_of_ids(log, found.customer)
     if registrations is not None:
@@ -113,11 +115,13 @@ def build(
         read_them = define.read_registrations(_canonical(enrolled, theirs.all(), customer))
         engine.view(READ_REGISTRATIONS, read_them)
     canonical = _canonical(log, found.all(), customer)
-    engine.view(READ, define.read_rides(canonical, reading.words))
+    notation, read_as = notation_of_amounts(engine, canonical, found.amount, reading.numbers)
+    engine.view(READ, define.read_rides(canonical, reading.words, notation))
     read = define.rides_read(customer)
 
     counts = Counts.of(engine.fetch(counts_of(read, now, as_of or now))[0])
-    findings = [*counts.findings(found, _examples(engine, canonical, counts), now)]
+    findings = [*log.findings, *read_as]
+    findings += counts.findings(found, _examples(engine, canonical, counts, notation), now)
     _stop_where_unusable(log.name, counts, findings)
     until = as_of or counts.until
 
@@ -203,7 +207,9 @@ def _canonical(opened: Opened, named: Mapping[str, str], customer: str) -> ibis.
     return chosen.mutate(customer=chosen.customer.cast(customer))
 
 
-def _examples(engine: Engine, log: ibis.Table, counts: Counts) -> dict[str, tuple[str, ...]]:
+def _examples(
+    engine: Engine, log: ibis.Table, counts: Counts, notation: Notation | None
+) -> dict[str, tuple[str, ...]]:
     """Values that could not be read, by the code of their finding."""
     shown: dict[str, tuple[str, ...]] = {}
     for code, role, rows in (
@@ -211,8 +217,8 @@ def _examples(engine: Engine, log: ibis.Table, counts: Counts) -> dict[str, tupl
         ("no-amount", "amount", counts.no_amount),
     ):
         if rows:
-            values: list[dict[str, Any]] = engine.fetch(unreadable_values(log, role))
-            shown[code] = tuple(repr(row["value"]) for row in values)
+            values: list[dict[str, Any]] = engine.fetch(unreadable_values(log, role, notation))
+            shown[code] = tuple(shown_value(row["value"]) for row in values)
     return shown
 
 

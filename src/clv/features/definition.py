@@ -20,6 +20,8 @@ from datetime import datetime
 import ibis
 from ibis import Table, Value
 
+from clv.data.numbers import Notation
+from clv.features.amounts import amount as in_notation
 from clv.features.log import Words
 from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, RECENCY, Window
 
@@ -63,7 +65,7 @@ _ZONE = r":\d{2}[^+-]*(?:Z|[+-]\d{2}:?(?:\d{2})?)$"
 _NUMBER = r"^[+-]?(?:\d{1,18}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?$"
 
 
-def read_rides(log: Table, words: Words) -> Table:
+def read_rides(log: Table, words: Words, notation: Notation | None = None) -> Table:
     """Every row of a ride log in one form, nothing left out yet.
 
     Parameters
@@ -72,6 +74,8 @@ def read_rides(log: Table, words: Words) -> Table:
         Columns `customer`, `time`, `amount`, and `status` and `kind` where there are such; of any
         type that an engine read.
     words : Words
+    notation : Notation, optional
+        How amounts are written that are text.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def read_rides(log: Table, words: Words) -> Table:
     return log.select(
         customer_id=log.customer,
         ridden_at=instant(log.time),
-        cents=cents(log.amount),
+        cents=cents(log.amount, notation),
         cancelled=_says(log, "status", words.cancelled),
         refund=_says(log, "kind", words.refunds),
         zoned=_has_zone(log.time),
@@ -259,9 +263,11 @@ def _says(log: Table, column: str, words: Sequence[str]) -> Value:
     return log[column].cast("string").strip().lower().isin(list(words)).fill_null(False)
 
 
-def cents(amount: Value) -> Value:
+def cents(amount: Value, notation: Notation | None = None) -> Value:
     """Whole cents, as float64; null or beyond `affordable` where it is no number that is paid."""
-    if amount.type().is_string():
+    if amount.type().is_string() and notation is not None:
+        amount = in_notation(amount, notation)
+    elif amount.type().is_string():
         text = amount.strip()
         amount = ibis.ifelse(text.re_search(_NUMBER), text, None).try_cast("float64")
     return _round(amount.cast("float64") * 100, 0)

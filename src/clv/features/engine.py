@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 import ibis
 
+from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
+
 __all__ = ["Engine", "Opened", "told"]
 
 
@@ -21,11 +24,14 @@ class Opened:
         What it is called in the engine.
     types : mapping of str to str
         Its columns, each with its type in Ibis' words; None of a type that is of no use here.
+    findings : sequence of Finding
+        What was done to read it.
     """
 
     name: str
     view: str
     types: Mapping[str, str | None]
+    findings: Sequence[Finding] = ()
 
     def table(self) -> ibis.Table:
         """The table, to build expressions from."""
@@ -35,7 +41,14 @@ class Opened:
 class Engine(Protocol):
     """Runs what is compiled from the definition; DuckDB here, Spark there."""
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        ids: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
         """Make a table readable; ids of text files are read as they are written."""
 
     def view(self, name: str, expression: ibis.Table) -> None:
@@ -61,9 +74,16 @@ class _Told:
         self._engine, self._say = engine, say
         self.view, self.fetch = engine.view, engine.fetch
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        ids: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
         self._say(f"Reading {location}")
-        return self._engine.open(location, table, ids=ids)
+        return self._engine.open(location, table, ids=ids, numbers=numbers)
 
     def keep(self, name: str, expression: ibis.Table) -> None:
         self._say(f"Computing {name.removeprefix('clv_').replace('_', ' ')}")

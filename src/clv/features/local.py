@@ -10,14 +10,19 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from clv.data.sources import DuckDBSource, open_source, require_other_file
+from clv.data.formulas import escaped_sql
+from clv.data.numbers import NumberFormat
+from clv.data.output import is_csv
+from clv.data.sources import NO_INSTALLS, DuckDBSource, open_source, require_other_file
 from clv.errors import DataError, OutputError, UsageError
 from clv.features.engine import Engine, Opened
-from clv.files import replacing
+from clv.files import is_stream, replacing, target_of
 
 __all__ = ["duckdb_engine"]
 
-_FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
+# Into the file that is there: DuckDB would write another one beside it, of a name of its own.
+_PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+_CSV = "FORMAT csv, HEADER, USE_TMP_FILE false"
 _KINDS = {
     "BIGINT": "int64", "INTEGER": "int64", "SMALLINT": "int64", "TINYINT": "int64",
     "UBIGINT": "string", "UINTEGER": "int64", "USMALLINT": "int64", "UTINYINT": "int64",
@@ -29,31 +34,37 @@ _KINDS = {
 
 
 @contextmanager
-def duckdb_engine(output: Path, memory_limit: str | None = None) -> Iterator[Engine]:
+def duckdb_engine(
+    output: Path, memory_limit: str | None = None, *, raw: bool = False
+) -> Iterator[Engine]:
     """An engine that leaves nothing behind.
 
     Parameters
     ----------
     output : Path
-        What is to be written: what does not fit into memory goes to a folder beside it meanwhile.
+        What is to be written: what does not fit into memory goes to a folder beside it meanwhile,
+        or to the folder for temporary files beside a device or a pipe.
     memory_limit : str, optional
         What DuckDB may use, as in '500MB'; by default most of what there is.
+    raw : bool
+        Whether text in a CSV file stays as it is; otherwise what a spreadsheet would take for a
+        formula begins with an apostrophe.
 
     Raises
     ------
     UsageError
         Where the limit is none, or nothing can be written beside `output`.
     """
+    beside = None if is_stream(output) else target_of(output).parent
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(
-            prefix=".clv-", dir=output.parent, ignore_cleanup_errors=True
+            prefix=".clv-", dir=beside, ignore_cleanup_errors=True
         )
     except OSError as error:
         raise OutputError(
             f"'{output.parent}' cannot be written to: {error.strerror}. Give another --output."
         ) from error
-    with scratch as folder, duckdb.connect(":memory:") as connection:
+    with scratch as folder, duckdb.connect(":memory:", config=NO_INSTALLS) as connection:
         # Two sessions in one process must not see each other's settings, so none is global.
         connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
         connection.execute("CREATE MACRO unix_micros(instant) AS epoch_us(instant)")
@@ -65,27 +76,39 @@ def duckdb_engine(output: Path, memory_limit: str | None = None) -> Iterator[Eng
                 raise UsageError(
                     f"--memory-limit {memory_limit!r}: expected a size such as 500MB or 4GB."
                 ) from error
-        yield _DuckDB(connection, output)
+        connection.execute("SET lock_configuration = true")
+        yield _DuckDB(connection, output, raw=raw)
 
 
 class _DuckDB:
-    def __init__(self, connection: duckdb.DuckDBPyConnection, output: Path) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, output: Path, *, raw: bool) -> None:
         self._connection = connection
         self._output = output
+        self._raw = raw
         self._opened = 0
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        ids: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
         self._opened += 1
         view = f"clv_opened_{self._opened}"
-        with open_source(location, table, ids=ids, connection=self._connection) as source:
+        with open_source(
+            location, table, ids=ids, connection=self._connection, numbers=numbers
+        ) as source:
             require_other_file(source, self._output)
-            if isinstance(source, DuckDBSource):
-                self._run(f"CREATE VIEW {view} AS FROM {source.relation}")
+            if isinstance(source, DuckDBSource) and source.connection is self._connection:
+                kind = "TEMP TABLE" if source.temporary else "VIEW"
+                self._run(f"CREATE {kind} {view} AS FROM {source.relation}")
             else:
                 self._copy(view, source.batches(source.columns))
         described = self._run(f"DESCRIBE {view}").fetchall()
         types = {str(row[0]): _kind(str(row[1])) for row in described}
-        return Opened(source.name, view, types)
+        return Opened(source.name, view, types, source.findings)
 
     def view(self, name: str, expression: ibis.Table) -> None:
         self._run(f'CREATE VIEW "{name}" AS {_sql(expression)}')
@@ -101,15 +124,13 @@ class _DuckDB:
 
     def write(self, expression: ibis.Table, output: str) -> None:
         path = Path(output)
-        if path.suffix.lower() not in _FORMATS:
-            raise OutputError(
-                f"'{path}' is of no known kind. Expected a name ending in .csv or .parquet."
-            )
+        sql, options = _sql(expression), _PARQUET
+        if is_csv(path):
+            sql, options = sql if self._raw else _escaped(expression), _CSV
         with replacing(path) as part:
             target = str(part).replace("'", "''")
-            options = _FORMATS[path.suffix.lower()]
             try:
-                self._run(f"COPY ({_sql(expression)}) TO '{target}' ({options})")
+                self._run(f"COPY ({sql}) TO '{target}' ({options})")
             except DataError as error:
                 raise OutputError(f"'{path}' cannot be written: {error}") from error
 
@@ -138,6 +159,19 @@ def _failed(error: duckdb.Error) -> DataError:
 
 def _sql(expression: ibis.Table) -> str:
     return str(ibis.to_sql(expression, dialect="duckdb"))
+
+
+def _escaped(expression: ibis.Table) -> str:
+    """The rows as they are safe in a CSV file, in the order of their ids."""
+    texts = [name for name, kind in expression.schema().items() if kind.is_string()]
+    if not texts:
+        return _sql(expression)
+    quoted = ['"' + name.replace('"', '""') + '"' for name in texts]
+    safe = ", ".join(f"{escaped_sql(f'written.{name}')} AS {name}" for name in quoted)
+    return (
+        f"SELECT * REPLACE ({safe}) FROM ({_sql(expression)}) AS written "  # noqa: S608 - quoted
+        "ORDER BY written.id"
+    )
 
 
 def _kind(name: str) -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from clv.data.conform import require_distinct
+from clv.data.numbers import NumberFormat
 from clv.data.sources import listed, nearest
 from clv.errors import DataError
 from clv.schema import DEFAULT_RIDES, ID_NAMES
@@ -46,12 +48,15 @@ class Reading:
         Which, where a source holds tables.
     registrations : str, optional
         Who registered when: a SOURCE. Without it a customer registered with the first ride.
+    numbers : NumberFormat
+        How amounts are written.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
     words: Words = Words()
     table: str = DEFAULT_RIDES
     registrations: str | None = None
+    numbers: NumberFormat = NumberFormat()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +104,15 @@ class RideColumns:
             Where a column is missing; names it, its option and what there is.
         """
         find = _Finder(name, available, told)
-        return cls(
+        found = cls(
             find("customer", cls.CUSTOMER, "whose ride it was"),
             find("time", _TIME_NAMES, "when it took place"),
             find("amount", _AMOUNT_NAMES, "what was paid"),
             find.optional("status", _STATUS_NAMES),
             find.optional("kind", _KIND_NAMES),
         )
+        require_distinct(name, {f"--{role}-column": one for role, one in found.all().items()})
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +134,13 @@ class RegistrationColumns:
         # The customer may be called otherwise here than in the log.
         here = told if told.get("customer") in available else {**told, "customer": None}
         find = _Finder(name, available, here)
-        return cls(
+        found = cls(
             find("customer", (*ID_NAMES, "user_id"), "who registered"),
             find("registered", (*_REGISTERED_NAMES, "date", "timestamp"), "when they registered"),
         )
+        named = {"--customer-column": found.customer, "--registered-column": found.time}
+        require_distinct(name, named)
+        return found
 
 
 class _Finder:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from clv.data.numbers import NumberFormat
 from clv.features.engine import Engine, Opened
 from clv.spark import failures_told, read_table, spark_session, write_whole
 
@@ -46,7 +47,14 @@ class _Spark:
         self._views: list[str] = []
         self._kept: list[DataFrame] = []
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:  # noqa: ARG002
+    def open(
+        self,
+        location: str,
+        table: str,  # noqa: ARG002
+        *,
+        ids: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: ARG002, B008 - all columns are text
+    ) -> Opened:
         view = f"clv_opened_{len(self._views)}"
         read = read_table(self._session, location)
         kinds = {name: _kind(kind) for name, kind in read.dtypes}

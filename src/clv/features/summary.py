@@ -9,6 +9,7 @@ import ibis
 from ibis import Table, Value
 
 from clv.data.findings import EXAMPLES, Finding
+from clv.data.numbers import Notation
 from clv.features.definition import affordable, at, cents, instant, unix_micros
 from clv.features.log import RideColumns
 from clv.schema import MAX_MONETARY
@@ -122,10 +123,10 @@ def counts_of(read: Table, now: datetime, until: datetime) -> Table:
     )
 
 
-def unreadable_values(log: Table, role: str) -> Table:
+def unreadable_values(log: Table, role: str, notation: Notation | None = None) -> Table:
     """A few values of a column of the log of which nothing could be read; one column, `value`."""
     column = log[role]
-    read = instant(column).notnull() if role == "time" else affordable(cents(column))
+    read = instant(column).notnull() if role == "time" else affordable(cents(column, notation))
     return log.filter(column.notnull(), ~read).select(value=column.cast("string")).limit(EXAMPLES)
 
 

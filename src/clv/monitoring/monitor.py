@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Engine
 
@@ -202,7 +202,7 @@ def _alarms(serving: VersionQuality) -> tuple[Alarm, ...]:
     found = []
     bias, coverage = serving.bias, serving.coverage
     if bias.raised:
-        direction = "more" if bias.off > 0 else "less"
+        direction = "over-predicts" if bias.off > 0 else "under-predicts"
         found.append(
             Alarm(
                 "bias",
@@ -210,10 +210,9 @@ def _alarms(serving: VersionQuality) -> tuple[Alarm, ...]:
                 "",
                 bias.since,
                 bias.raised,
-                f"Version {serving.version} promises {abs(bias.off):.1%} {direction} than comes, "
-                f"by outcomes known since the week of {bias.since}; {bias.tolerated:.1%} would be "
-                "tolerated.",
-                "Learn from what came since: clv retrain.",
+                f"Version {serving.version} {direction} by {abs(bias.off):.1%} (limit "
+                f"{bias.tolerated:.1%}), based on outcomes since the week of {_day(bias.since)}.",
+                "Retrain on the outcomes since then: clv retrain.",
             )
         )
     if coverage.raised:
@@ -224,13 +223,17 @@ def _alarms(serving: VersionQuality) -> tuple[Alarm, ...]:
                 "",
                 coverage.since,
                 coverage.raised,
-                f"Intervals of version {serving.version} hold {coverage.off:.1%} fewer outcomes "
-                f"than promised, by outcomes known since the week of {coverage.since}; "
-                f"{coverage.tolerated:.1%} would be tolerated.",
-                "Learn from what came since: clv retrain.",
+                f"Intervals of version {serving.version} cover {coverage.off:.1%} fewer outcomes "
+                f"than predicted (limit {coverage.tolerated:.1%}), based on outcomes since the "
+                f"week of {_day(coverage.since)}.",
+                "Retrain on the outcomes since then: clv retrain.",
             )
         )
     return tuple(found)
+
+
+def _day(monday: date | None) -> str:
+    return f"{monday:%-d %b %Y}" if monday else "unknown"
 
 
 def _drift_alarms(champion: str | None, drift: tuple[Drift, ...]) -> tuple[Alarm, ...]:
@@ -241,10 +244,10 @@ def _drift_alarms(champion: str | None, drift: tuple[Drift, ...]) -> tuple[Alarm
             one.quantity,
             None,
             None,
-            f"{one.quantity} of the last {WINDOW_DAYS} days is not as in training: stability "
-            f"index {one.stability_index:.2f}.",
-            "See that what is sent means what it did; where passengers have changed, watch the "
-            "outcomes and learn from them: clv retrain.",
+            f"{one.quantity} of the last {WINDOW_DAYS} days differs from training: stability index "
+            f"{one.stability_index:.2f}.",
+            "Check that the features are still computed as before. If the passengers have changed, "
+            "watch the outcomes, then run: clv retrain.",
         )
         for one in drift
         if one.status == "drifted"

@@ -2,11 +2,21 @@
 
 Two aliases name versions: `champion` serves, `challenger` waits. The champions that came before
 are kept in a tag of the registered model, so that a rollback knows where to go; why a version
-stands where it does is a tag of that version.
+stands where it does is a tag of that version. Every change is added to a history.
 """
 
+from clv.registry.history import Alias, Decision
 from clv.registry.last import LastServed
 from clv.registry.records import RunRecord, Version
-from clv.registry.registry import Alias, Registry, open_registry
+from clv.registry.registry import NO_REASON, Registry, open_registry
 
-__all__ = ["Alias", "LastServed", "Registry", "RunRecord", "Version", "open_registry"]
+__all__ = [
+    "NO_REASON",
+    "Alias",
+    "Decision",
+    "LastServed",
+    "Registry",
+    "RunRecord",
+    "Version",
+    "open_registry",
+]

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from clv.bundle.manifest import sha256_of
-from clv.files import replacing
+from clv.files import write_text
 from clv.settings import Settings
 
 __all__ = ["LastServed"]
@@ -44,8 +44,7 @@ class LastServed:
                     kept.rename(Path(folder) / "damaged")
                 with suppress(OSError):
                     copy.rename(kept)
-        with replacing(self._pointer) as part:
-            part.write_text(json.dumps({"version": number, "folder": kept.name}))
+        write_text(self._pointer, json.dumps({"version": number, "folder": kept.name}))
         for old in self._folder.iterdir():
             if old.is_dir() and not old.name.startswith(".") and old != kept:
                 shutil.rmtree(old, ignore_errors=True)

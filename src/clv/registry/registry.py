@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import EllipsisType
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -26,23 +27,26 @@ from clv.errors import (
     PromotionError,
     RegistryError,
 )
+from clv.registry.history import LONGEST, Action, Alias, Decision, decisions, recorded
 from clv.registry.records import RunRecord, Version, log_child, log_run, version_of
 from clv.registry.store import Store
+from clv.registry.untrusted import named, run_of, version_numbers, wanted_files
 from clv.settings import Settings
 
-__all__ = ["Alias", "Registry", "open_registry"]
+__all__ = ["NO_REASON", "Registry", "open_registry"]
 
-Alias = Literal["champion", "challenger"]
+#: What stands for the reason of a rollback if none is given.
+NO_REASON = "no reason given"
 
 _FORMER = "former_champions"
 _KEPT = 20  # a tag holds 5,000 characters
-_LONGEST = 5_000
 _BUNDLE = "bundle"
+_HISTORY = " history"  # of the experiment, after the name of the model
 
 
-def open_registry(settings: Settings) -> "Registry":
-    """The registry that the settings name."""
-    return Registry(settings.registry_uri, settings.root, settings.model_name)
+def open_registry(settings: Settings, *, by: str = "") -> "Registry":
+    """The registry that the settings name; `by` says who uses it, for its history."""
+    return Registry(settings.registry_uri, settings.root, settings.model_name, by=by)
 
 
 class Registry:
@@ -56,6 +60,8 @@ class Registry:
         Where artefacts are kept when `uri` is a database.
     name : str
         The registered model, and the experiment.
+    by : str
+        Who uses it: what the history says of decisions that name nobody else.
 
     Raises
     ------
@@ -63,9 +69,10 @@ class Registry:
         From every method, where the registry is away or refuses.
     """
 
-    def __init__(self, uri: str, folder: Path, name: str) -> None:
+    def __init__(self, uri: str, folder: Path, name: str, *, by: str = "") -> None:
         self.uri = uri
         self.name = name
+        self.by = by
         self._folder = folder
         self._artifacts = folder / "artifacts"
         self._store = Store(uri, folder)
@@ -79,10 +86,10 @@ class Registry:
         with self._store.client() as client:
             aliases = self._aliases(client)
             found = client.search_model_versions(f"name='{self.name}'")
-        return sorted(
-            (version_of(version, aliases) for version in found),
-            key=lambda version: -int(version.number),
-        )
+            return sorted(
+                (version_of(version, aliases) for version in found),
+                key=lambda version: -int(version.number),
+            )
 
     def aliases(self) -> dict[str, str]:
         """The version that each alias names; cheap enough to ask every few seconds."""
@@ -124,6 +131,14 @@ class Registry:
         """A report that the training of a version left."""
         return self._artefact(number, name)
 
+    def history(self) -> list[Decision]:
+        """Who changed which version serves, when and why: the last 1,000, newest first."""
+        if self._store.is_new:
+            return []
+        with self._store.client() as client:
+            kept = client.get_experiment_by_name(self.name + _HISTORY)
+            return decisions(client, str(kept.experiment_id)) if kept else []
+
     def _artefact(self, number: str, name: str) -> Path:
         """A file or folder of the run that made a version; downloaded once from a server."""
         if self._store.is_new:
@@ -135,10 +150,11 @@ class Registry:
                 if _is_missing(error):
                     raise self._no_such(number) from error
                 raise
+            run_id = run_of(version.run_id)
             if self._store.is_server:
-                return self._downloaded(str(version.run_id), name)
+                return self._downloaded(client, run_id, name)
             # The stored addresses are absolute: they are of where the folder was at first.
-            here = self._artifacts / str(version.run_id) / "artifacts" / name
+            here = self._artifacts / run_id / "artifacts" / name
             if here.exists():
                 return here
             source = str(version.source).removesuffix(_BUNDLE) + name
@@ -150,17 +166,24 @@ class Registry:
                 )
             return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
 
-    def _downloaded(self, run_id: str, name: str) -> Path:
+    def _downloaded(self, client: MlflowClient, run_id: str, name: str) -> Path:
         """From a server, whole or not at all; artefacts of a run do not change."""
         kept = self._folder / "cache" / run_id / name
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=kept.parent, prefix=".download-") as folder:
-                got = download_artifacts(
-                    run_id=run_id, artifact_path=name, dst_path=folder, tracking_uri=self.uri
+                fetch = partial(
+                    download_artifacts, run_id=run_id, dst_path=folder, tracking_uri=self.uri
                 )
+                if name == _BUNDLE:
+                    whole = Path(folder) / "whole"
+                    whole.mkdir()
+                    for path in wanted_files(name, client.list_artifacts(run_id, name)):
+                        Path(fetch(artifact_path=path)).rename(whole / Path(path).name)
+                else:
+                    whole = Path(fetch(artifact_path=name))
                 with suppress(OSError):  # another process was faster
-                    Path(got).rename(kept)
+                    whole.rename(kept)
         return kept
 
     # ------------------------------------------------------------ writing
@@ -209,7 +232,13 @@ class Registry:
             return str(version.version)
 
     def promote(
-        self, number: str, reason: str, *, expected: str | EllipsisType | None = ...
+        self,
+        number: str,
+        reason: str,
+        *,
+        by: str | None = None,
+        action: Action = "promote",
+        expected: str | EllipsisType | None = ...,
     ) -> None:
         """Make a version the champion; the one before stays known for `rollback`.
 
@@ -217,7 +246,11 @@ class Registry:
         ----------
         number : str
         reason : str
-            Kept with the version.
+            Kept with the version, and in the history.
+        by : str, optional
+            Who does it, for the history; by default who uses the registry.
+        action : {'promote', 'train', 'retrain'}
+            What led to it, for the history.
         expected : str or None, optional
             The champion that it was compared with, None where there was none. Where that is not
             so any more, nothing is promoted; left out, whoever is champion gives way.
@@ -244,14 +277,17 @@ class Registry:
             former = self._former(client)
             if champion:
                 former.append(champion)
-            self._crown(client, number, former)
-            client.set_model_version_tag(self.name, number, "reason", reason)
+            with self._recorded(client, action, number, "champion", champion, by, reason):
+                self._crown(client, number, former)
+                client.set_model_version_tag(self.name, number, "reason", reason[:LONGEST])
 
-    def challenge(self, number: str, reason: str) -> None:
-        """Make a version the challenger."""
+    def challenge(self, number: str, reason: str, *, action: Action = "train") -> None:
+        """Make a version the challenger; `action` as in `promote`."""
         with self._store.client() as client:
-            client.set_registered_model_alias(self.name, "challenger", number)
-            client.set_model_version_tag(self.name, number, "reason", reason)
+            champion = self._aliases(client).get("champion")
+            with self._recorded(client, action, number, "challenger", champion, None, reason):
+                client.set_registered_model_alias(self.name, "challenger", number)
+                client.set_model_version_tag(self.name, number, "reason", reason[:LONGEST])
 
     def end_interrupted(self, tag: str) -> None:
         """Have runs that carry a tag and never ended, as after `kill -9`, be ended as killed.
@@ -270,7 +306,7 @@ class Registry:
         """Keep a sentence with the registered model, in place of the last of that name."""
         with self._store.client() as client:
             if self._model(client) is not None:
-                client.set_registered_model_tag(self.name, name, text[:_LONGEST])
+                client.set_registered_model_tag(self.name, name, text[:LONGEST])
 
     def remembered(self, name: str) -> str:
         """The sentence of that name; empty where there is none."""
@@ -293,11 +329,17 @@ class Registry:
             former = self._former(client)
         return former[-1] if former else None
 
-    def rollback(self, *, expected: str | None = None) -> str:
+    def rollback(
+        self, reason: str = NO_REASON, *, by: str | None = None, expected: str | None = None
+    ) -> str:
         """Return to the champion before, and say which it is.
 
         Parameters
         ----------
+        reason : str
+            Kept with both versions, and in the history.
+        by : str, optional
+            Who does it, for the history; by default who uses the registry.
         expected : str, optional
             The champion to leave. Where another is champion, nothing is done.
 
@@ -318,11 +360,41 @@ class Registry:
                 raise PromotionError("There is no champion before this one to return to.")
             number = former.pop()
             self.bundle(number)  # as in `promote`
-            self._crown(client, number, former)
-            client.set_model_version_tag(self.name, left, "reason", f"rolled back to {number}")
+            with self._recorded(client, "rollback", number, "champion", left, by, reason):
+                self._crown(client, number, former)
+                for version, why in (
+                    (number, f"rolled back from {left}: {reason}"),
+                    (left, f"rolled back to {number}: {reason}"),
+                ):
+                    client.set_model_version_tag(self.name, version, "reason", why[:LONGEST])
         return number
 
     # ------------------------------------------------------------ MLflow
+
+    def _recorded(
+        self,
+        client: MlflowClient,
+        action: Action,
+        number: str,
+        alias: Alias,
+        previous: str | None,
+        by: str | None,
+        reason: str,
+    ) -> AbstractContextManager[None]:
+        name = self.name + _HISTORY
+        kept = client.get_experiment_by_name(name)
+        # Nothing is stored in its folder, so the history stays one when the folder is moved.
+        place = None if self._store.is_server else self._artifacts.as_uri()
+        return recorded(
+            client,
+            str(kept.experiment_id if kept else client.create_experiment(name, place)),
+            action,
+            number,
+            alias=alias,
+            previous=previous,
+            by=self.by if by is None else by,
+            reason=reason,
+        )
 
     def _crown(self, client: MlflowClient, number: str, former: list[str]) -> None:
         # The tag first: where the second call fails, a rollback still leads somewhere sensible.
@@ -333,11 +405,11 @@ class Registry:
 
     def _former(self, client: MlflowClient) -> list[str]:
         model = self._model(client)
-        return list(json.loads(model.tags.get(_FORMER, "[]"))) if model else []
+        return version_numbers(model.tags.get(_FORMER, "[]")) if model else []
 
     def _aliases(self, client: MlflowClient) -> dict[str, str]:
         model = self._model(client)
-        return {alias: str(number) for alias, number in model.aliases.items()} if model else {}
+        return named(model.aliases) if model else {}
 
     def _model(self, client: MlflowClient) -> Any:
         try:

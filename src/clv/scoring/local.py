@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from clv.bundle import DEFAULT_LEVEL, Predictor
-from clv.data.conform import ColumnNames, Conformed, find_columns
+from clv.data.conform import ColumnNames, Conformed, find_columns, settled
+from clv.data.findings import Finding, shown_value
+from clv.data.output import writing_tables, writing_to
 from clv.data.sources import Source, require_other_file
 from clv.errors import DataError
-from clv.scoring.output import writing_tables, writing_to
 from clv.scoring.rows import BatchScorer, ScoredBatch
 from clv.scoring.upsert import DatabaseTable, upserting
 
@@ -31,7 +32,8 @@ class Scored:
     """What a batch came to.
 
     `blank` rows had no usable activity and carry no prediction; of those that carry one,
-    `out_of_support` are of customers like whom too few were learnt from.
+    `out_of_support` are of customers like whom too few were learnt from. `findings` say how the
+    table was read, where that is not plain.
     """
 
     rows: int
@@ -39,6 +41,7 @@ class Scored:
     out_of_support: int
     expected_spend: float
     expected_increment: float
+    findings: tuple[Finding, ...] = ()
 
 
 def score(
@@ -48,6 +51,7 @@ def score(
     *,
     level: float = DEFAULT_LEVEL,
     on_invalid: OnInvalid = "stop",
+    raw: bool = False,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Scored:
     """Write a prediction for each row of `source`, in its order.
@@ -68,6 +72,9 @@ def score(
         Share of customers whose spend their interval holds, from 0.5 to 0.99.
     on_invalid : {'stop', 'blank'}
         What a row means that cannot be scored: an error, or a row without a prediction.
+    raw : bool
+        Whether text in a CSV file stays as it is; otherwise what a spreadsheet would take for a
+        formula begins with an apostrophe.
     on_rows : callable
         Told how many more rows are done.
 
@@ -82,10 +89,11 @@ def score(
         Where the output is the file that `source` reads.
     """
     names = find_columns(source.name, source.columns, predictor.window, need_outcome=False)
+    names, read_as = settled(source, names)
     score_batch = BatchScorer(predictor.scorer, predictor.window, predictor.version, names, level)
     totals = np.zeros(2)
     rows = blank = out_of_support = 0
-    with _writing(source, output) as write:
+    with _writing(source, output, raw=raw) as write:
         for scored in _in_order(score_batch, source.batches(names.all())):
             usable, predictions = scored.usable, scored.predictions
             if on_invalid == "stop" and not usable.all():
@@ -99,17 +107,17 @@ def score(
             on_rows(len(usable))
         if rows == 0:
             raise DataError(f"'{source.name}' holds no rows, so there is nothing to score.")
-    return Scored(rows, blank, out_of_support, float(totals[0]), float(totals[1]))
+    return Scored(rows, blank, out_of_support, float(totals[0]), float(totals[1]), tuple(read_as))
 
 
 def _writing(
-    source: Source, output: Path | DatabaseTable
+    source: Source, output: Path | DatabaseTable, *, raw: bool
 ) -> AbstractContextManager[Callable[[pa.Table], None]]:
     if isinstance(output, DatabaseTable):
         return upserting(output)
     with writing_to(output):
         require_other_file(source, output)
-    return writing_tables(output)
+    return writing_tables(output, raw=raw)
 
 
 def _in_order(score_batch: BatchScorer, batches: Iterator[pa.RecordBatch]) -> Iterator[ScoredBatch]:
@@ -132,10 +140,8 @@ def first_problem(where: str, names: ColumnNames, conformed: Conformed) -> DataE
     """Say of the first row that cannot be scored which it is, and why; `where` begins it."""
     problem = min(conformed.problems, key=lambda problem: int(np.argmax(problem.rows)))
     row = int(np.argmax(problem.rows))
-    value = problem.values[row]
-    shown = "nothing" if value is None else value if "," in problem.column else repr(value)
     return DataError(
-        f"{where} ({names.id} {conformed.ids[row].as_py()!r}) cannot be scored: "
-        f"column {problem.column} holds {shown}: {problem.says}. Correct it, or use "
+        f"{where} ({names.id} {shown_value(conformed.ids[row].as_py())}) cannot be scored: "
+        f"column {problem.column} holds {problem.shown(row)}: {problem.says}. Correct it, or use "
         "--on-invalid blank to leave such rows without a prediction. Nothing was written."
     )

@@ -39,14 +39,26 @@ OPEN = frozenset(
 STATIC = "/static/"
 #: Pages, for people with a browser: they are sent to sign in where others get a 401.
 PAGES = frozenset(
-    {"/", "/campaign", "/predict", "/model", "/model/report", "/reality", "/activity"}
+    {
+        "/",
+        "/campaign",
+        "/predict",
+        "/model",
+        "/model/report",
+        "/monitoring",
+        "/reality",
+        "/activity",
+    }
 )
 _PREDICTING = frozenset({"/", "/campaign", "/predict", "/api/explain"})
 _PREDICTS = frozenset(
     {
         "/api/predict",
         "/api/predict/batch",
+        "/api/predict/tryout",
         "/api/segments/evaluate",
+        "/predict",
+        "/campaign/preview",
         "/campaign/judge",
         "/campaign/chosen",
     }

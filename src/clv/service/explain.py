@@ -1,4 +1,4 @@
-"""What lies behind a prediction: its intervals at several levels, and what would change it."""
+"""Explain a prediction: its intervals at several levels, and what would change it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,18 @@ MORE_SPENT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing otherwise: the passenger that is asked about then, and what is said of it."""
+    """One thing changed: the passenger then, and the prediction.
+
+    Attributes
+    ----------
+    name : str
+        As the API has it.
+    label : str
+        For people.
+    """
 
     name: str
+    label: str
     recency: int
     frequency: int
     monetary: float
@@ -41,8 +50,8 @@ def explain(model: Predictor, recency: int, frequency: int, monetary: float) -> 
         said=tuple(model.predict_one(*asked, level=level).in_cents() for level in LEVELS),
         score_bins=len(model.calibration.bins),
         changes=tuple(
-            Change(name, *other, model.predict_one(*other).in_cents())
-            for name, other in _others(*asked)
+            Change(name, label, *other, model.predict_one(*other).in_cents())
+            for name, label, other in _others(*asked)
             if _is_possible(model.window, *other)
         ),
     )
@@ -50,12 +59,14 @@ def explain(model: Predictor, recency: int, frequency: int, monetary: float) -> 
 
 def _others(
     recency: int, frequency: int, monetary: float
-) -> Iterator[tuple[str, tuple[int, int, float]]]:
+) -> Iterator[tuple[str, str, tuple[int, int, float]]]:
     if frequency:
         fare = monetary / frequency
-        yield "one more ride", (recency, frequency + 1, round(monetary + fare, 2))
-    yield "a day more recent", (recency + 1, frequency, monetary)
-    yield f"{MORE_SPENT:g} more spent", (recency, frequency, round(monetary + MORE_SPENT, 2))
+        more = recency, frequency + 1, round(monetary + fare, 2)
+        yield "one more ride", "One more ride, at the mean fare", more
+    yield "a day more recent", "Last ride a day later", (recency + 1, frequency, monetary)
+    richer = recency, frequency, round(monetary + MORE_SPENT, 2)
+    yield f"{MORE_SPENT:g} more spent", f"{MORE_SPENT:g} more spent so far", richer
 
 
 def _is_possible(window: Window, recency: int, frequency: int, monetary: float) -> bool:

@@ -7,11 +7,19 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from clv.service.access import scope_of
-from clv.service.schemas import BatchIn, OutcomesIn, PredictIn, Problem, PromoteIn, SegmentIn
+from clv.service.schemas import (
+    BatchIn,
+    OutcomesIn,
+    PredictIn,
+    Problem,
+    PromoteIn,
+    SegmentIn,
+    TryOutIn,
+)
 
 __all__ = ["describe"]
 
-_BODIES = (PredictIn, BatchIn, PromoteIn, SegmentIn, OutcomesIn)
+_BODIES = (PredictIn, TryOutIn, BatchIn, PromoteIn, SegmentIn, OutcomesIn)
 _REF = "#/components/schemas/{model}"
 
 _SAYS = {

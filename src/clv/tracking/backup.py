@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -13,8 +12,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from clv.errors import OutputError, StoreError
 from clv.files import replacing
 from clv.sql import shown
+from clv.sqlite import sqlite3
 from clv.tracking.database import open_database, parse_url
 from clv.tracking.failures import explain
+from clv.tracking.guard import new_id, set_id
 from clv.tracking.tables import requests
 
 __all__ = [
@@ -162,14 +163,11 @@ def copy_of(connection: Connection, file: Path, output: Path) -> Iterator[Path]:
     try:
         # Absolute: some builds of SQLite take a name that begins with "file:" for a URI.
         with replacing(output.absolute()) as part:
-            # What a killed run of the same number left: SQLite would refuse to write into the
-            # one, and would roll the journal back into the new copy.
-            for left in (part, _beside(part, "-journal")):
-                left.unlink(missing_ok=True)
-            part.touch(exist_ok=False)
             with suppress(PermissionError):  # not every disk has permissions
                 shutil.copymode(file, part)
             _vacuum_into(connection, part, output)
+            with closing(sqlite3.connect(part)) as copy:
+                set_id(copy, new_id())
             if (problem := integrity(part)) is not None:
                 raise StoreError(
                     f"The copy of the tracking database {file} is not sound ({problem}), so it was "

@@ -1,7 +1,6 @@
 """Opening the tracking database: SQLite for one machine, PostgreSQL for more."""
 
 import hashlib
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,11 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from clv.errors import StoreError
 from clv.sql import with_driver
+from clv.sqlite import sqlite3, use_one_sqlite, warning
 from clv.tracking.failures import LOCK_TIMEOUT_S, explain
+from clv.tracking.guard import guard, require_in_place
 
-__all__ = ["alone", "one_at_a_time", "open_database", "parse_url"]
+__all__ = ["alone", "database_warnings", "one_at_a_time", "open_database", "parse_url"]
 
 _EXPECTED = (
     "Expected CLV_DATABASE_URL like sqlite:////folder/tracking.sqlite or "
@@ -82,6 +83,7 @@ def alone(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ALONE})"))
         yield connection
+    require_in_place(engine)
 
 
 @contextmanager
@@ -142,6 +144,12 @@ def parse_url(address: str) -> URL:
     return url
 
 
+def database_warnings(address: str) -> list[str]:
+    """What to know about the database software that a URL leads to; empty if nothing."""
+    said = warning() if parse_url(address).drivername in _SQLITE else None
+    return [] if said is None else [said]
+
+
 def _open_sqlite(url: URL) -> Engine:
     name = url.database or ":memory:"
     if name == ":memory:" or name.startswith("file:"):
@@ -156,8 +164,15 @@ def _open_sqlite(url: URL) -> Engine:
             f"The folder of the tracking database {name} cannot be made: {error.strerror}. "
             "Make it, or set CLV_DATABASE_URL to a file elsewhere."
         ) from error
+    use_one_sqlite()
     engine = create_engine(url, **_POOL)
-    event.listen(engine, "connect", _prepare_sqlite)
+    watch = guard(engine)
+
+    def prepare(connection: Any, record: object) -> None:
+        _prepare_sqlite(connection, record)
+        watch.connected(connection)
+
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -171,6 +186,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # With NORMAL, rows that were acknowledged are lost when the power fails.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # So that what SQLite keeps beside the file is there from now on.
+    connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

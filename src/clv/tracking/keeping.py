@@ -6,13 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, and_, delete, func, literal, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from clv.tracking.database import alone
 from clv.tracking.failures import explain
-from clv.tracking.promises import KEYS, UNMATCHED, counted, sums_of, week_of
+from clv.tracking.promises import KEYS, UNMATCHED, counted, is_of_passenger, sums_of, week_of
 from clv.tracking.tables import (
     AMOUNTS,
     COUNTS,
@@ -169,7 +181,7 @@ def _prune_unmatched(connection: Connection, before: datetime) -> Erased:
     """Outcomes of passengers of whom no prediction is kept."""
     old = and_(
         outcomes.c.received_at < before,
-        outcomes.c.passenger_id.not_in(select(requests.c.passenger_id)),
+        ~exists().where(requests.c.passenger_id == outcomes.c.passenger_id, is_of_passenger()),
     )
     week = week_of(connection.dialect.name, outcomes.c.received_at)
     counts = {"customers": func.count()}

@@ -3,13 +3,18 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self, get_args
 
 from clv.errors import StoreError
 
-__all__ = ["InMemoryRequestLog", "RequestLog", "TrackedRequest"]
+__all__ = ["InMemoryRequestLog", "RequestLog", "Source", "TrackedRequest"]
 
 _INT32, _INT64 = 2**31, 2**63
+
+#: How a prediction was requested. Those of the page are tried out: they are kept, and never count
+#: as the prediction of a passenger.
+Source = Literal["api", "batch", "page"]
+_SOURCES = frozenset(get_args(Source))
 
 
 class TrackedRequest(NamedTuple):
@@ -19,8 +24,8 @@ class TrackedRequest(NamedTuple):
 
     Attributes
     ----------
-    passenger_id : int
-        Any signed integer of 64 bits.
+    passenger_id : int or None
+        Any signed integer of 64 bits; None only for a prediction of the page.
     recency, frequency : int
         Day of the last ride (0 where there was none) and rides in the observation window.
     monetary : float
@@ -47,9 +52,11 @@ class TrackedRequest(NamedTuple):
         The version that predicted in shadow, where one did; its answer was not given to anybody.
     challenger_predicted, challenger_p_return, challenger_low, challenger_high : float or None
         What it would have answered.
+    source : {'api', 'batch', 'page'}
+        How the prediction was requested.
     """
 
-    passenger_id: int
+    passenger_id: int | None
     recency: int
     frequency: int
     monetary: float
@@ -68,6 +75,7 @@ class TrackedRequest(NamedTuple):
     challenger_p_return: float | None = None
     challenger_low: float | None = None
     challenger_high: float | None = None
+    source: Source = "api"
 
     def checked(self) -> Self:
         """Itself, where every database can store it.
@@ -80,7 +88,12 @@ class TrackedRequest(NamedTuple):
         ValueError
             Where a value cannot be stored on every database.
         """
-        if not -_INT64 <= self.passenger_id < _INT64:
+        if self.source not in _SOURCES:
+            raise ValueError(f"source={self.source!r}; expected one of {', '.join(_SOURCES)}.")
+        if self.passenger_id is None:
+            if self.source != "page":
+                raise ValueError("passenger_id=None; expected an integer of 64 bits.")
+        elif not -_INT64 <= self.passenger_id < _INT64:
             raise ValueError(f"passenger_id={self.passenger_id}; expected an integer of 64 bits.")
         if not (
             0 <= self.recency < _INT32
@@ -127,7 +140,7 @@ class RequestLog(Protocol):
         """Keep the rows, all or none; returns once they are durable."""
 
     async def count(self, passenger_id: int) -> int:
-        """How many predictions of this passenger are kept; 0 for one never asked about."""
+        """How many predictions of this passenger are kept, those of the page not counted."""
 
     async def clear(self) -> int:
         """Delete what was appended before, with what came of it; returns how many rows."""
@@ -159,7 +172,7 @@ class InMemoryRequestLog:
     async def count(self, passenger_id: int) -> int:
         """How many predictions of this passenger are kept."""
         self._refuse_when_closed()
-        return sum(row.passenger_id == passenger_id for row in self.rows)
+        return sum(row.passenger_id == passenger_id and row.source != "page" for row in self.rows)
 
     async def clear(self) -> int:
         """Delete everything."""

@@ -1,6 +1,7 @@
 """Predictions beside what came of them, added up where they are: in the database.
 
-**Which prediction counts.** Of each passenger one does, a *promise*. Where the outcome says when
+**Which prediction counts.** Of each passenger one does, a *promise*; those that were tried out on
+the page never do. Where the outcome says when
 they registered, it is the first that was asked once the observation window was over and before the
 horizon; otherwise the first that is kept. It is *judged* where the outcome was known after the
 horizon; an outcome from before is *early*, and counts as none.
@@ -60,6 +61,7 @@ __all__ = [
     "UNMATCHED",
     "counted",
     "is_judged",
+    "is_of_passenger",
     "number_of",
     "sums_of",
     "week_of",
@@ -90,11 +92,16 @@ def counted(*where: ColumnElement[bool]) -> Select[Any]:
     return (
         select(func.min(requests.c.id).label("id"))
         .select_from(_with_outcomes())
-        .where(requests.c.counts.is_not(False), in_window, *where)
+        .where(requests.c.counts.is_not(False), is_of_passenger(), in_window, *where)
         # Rows of before 0002 promised neither probability nor interval.
         .where(requests.c.p_return.is_not(None))
         .group_by(requests.c.passenger_id)
     )
+
+
+def is_of_passenger() -> ColumnElement[bool]:
+    """Whether a prediction was requested for a passenger, not tried out on the page."""
+    return requests.c.source.is_distinct_from("page")
 
 
 def is_judged() -> ColumnElement[bool]:

@@ -26,9 +26,9 @@ _DAYS = 90
 
 
 class Asked(NamedTuple):
-    """A tracked prediction as it is shown; None in what rows of before 0002 do not have."""
+    """A tracked prediction as it is shown; None for what was not kept when the row was written."""
 
-    passenger_id: int
+    passenger_id: int | None
     requested_at: datetime
     recency: int
     frequency: int
@@ -37,6 +37,7 @@ class Asked(NamedTuple):
     p_return: float | None
     score_bin: int | None
     model_version: str
+    source: str | None
 
 
 class Bucket(NamedTuple):

@@ -101,7 +101,8 @@ requests = Table(
     "requests",
     metadata,
     Column("id", _Key, primary_key=True, autoincrement=True),
-    Column("passenger_id", BigInteger, nullable=False, index=True),
+    # Nullable: a prediction that is tried out on the page need not be of a passenger.
+    Column("passenger_id", BigInteger, index=True),
     Column("recency", Integer, nullable=False),
     Column("frequency", Integer, nullable=False),
     Column("monetary", Double, nullable=False),
@@ -124,6 +125,8 @@ requests = Table(
     Column("challenger_high", Double),
     # False where the passenger's prediction that counts was pruned: this must not take its place.
     Column("counts", Boolean),
+    # 'api', 'batch' or 'page'; NULL in rows from before 0007, which count like those of the API.
+    Column("source", Text),
 )
 
 outcomes = Table(

@@ -21,8 +21,10 @@ from clv.aside import Aside
 from clv.errors import QueueFullError, StoreError
 from clv.tracking.database import open_database
 from clv.tracking.failures import PATIENCE_S, explain, hangs
+from clv.tracking.guard import require_in_place
 from clv.tracking.log import TrackedRequest
 from clv.tracking.migrate import upgrade
+from clv.tracking.promises import is_of_passenger
 from clv.tracking.tables import outcome_history, outcomes, promise_sums, requests
 
 __all__ = ["DatabaseRequestLog", "Observe", "open_request_log"]
@@ -149,7 +151,10 @@ class DatabaseRequestLog:
             await self._accept(accepted)
 
     async def count(self, passenger_id: int) -> int:
-        """How many stored predictions are of this passenger; 0 for any id that cannot be stored."""
+        """How many stored predictions are of this passenger, those of the page not counted.
+
+        0 for any id that cannot be stored.
+        """
         self._refuse_when_closed()
         if not -(2**63) <= passenger_id < 2**63:
             return 0
@@ -275,6 +280,12 @@ class DatabaseRequestLog:
         # Many rows a statement, not many runs of a statement: the driver lets go of Python's global
         # lock in each run, and a busy event loop gives it back only milliseconds later.
         one_statement = jobs[0].alone is None and len(rows) <= _ROWS_A_STATEMENT
+        stored = self._store(jobs, rows, one_statement=one_statement)
+        # Nobody is told of rows that are in a file which was deleted or replaced meanwhile.
+        require_in_place(self._engine)
+        return stored
+
+    def _store(self, jobs: list[_Job], rows: list[TrackedRequest], *, one_statement: bool) -> int:
         with (self._single if one_statement else self._engine).begin() as connection:
             if jobs[0].alone is not None:
                 return jobs[0].alone(connection)
@@ -294,7 +305,8 @@ class DatabaseRequestLog:
         return [(*row[:_STAMP], texts[row.requested_at], *row[_STAMP + 1 :]) for row in rows]
 
     def _count(self, passenger_id: int) -> int:
-        query = select(func.count()).where(requests.c.passenger_id == passenger_id)
+        this = requests.c.passenger_id == passenger_id
+        query = select(func.count()).where(this, is_of_passenger())
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one()
 

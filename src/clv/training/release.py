@@ -1,6 +1,7 @@
 """From a training result to a registered version: bundle, parity gate, and who becomes champion."""
 
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import numpy as np
 from clv.bundle import DataSummary, GoldenRow, Histogram, Manifest, Predictor, write_bundle
 from clv.bundle.manifest import Role
 from clv.errors import BundleError
+from clv.files import replacing
 from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
 from clv.models.tabulate import tabulate, target_of
 from clv.registry import Registry, RunRecord
@@ -95,7 +97,7 @@ def release(
         )
         number = package.register(registry)
         if alias == "champion":
-            registry.promote(number, reason, expected=former)
+            registry.promote(number, reason, action="train", expected=former)
         else:
             registry.challenge(number, reason)
         files = package.keep(folder)
@@ -119,7 +121,12 @@ class Package:
 
     def keep(self, folder: Path) -> tuple[Path, ...]:
         """Leave the reports in a folder, for reading; returns where."""
-        return tuple(file.replace(folder / file.name) for file in self.reports)
+        kept = []
+        for file in self.reports:
+            with replacing(folder / file.name) as part:
+                shutil.copyfile(file, part)
+            kept.append(folder / file.name)
+        return tuple(kept)
 
 
 @contextmanager

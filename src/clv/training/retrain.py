@@ -191,7 +191,7 @@ def _settle(registry: Registry, number: str, found: Material) -> Retraining:
     if found.start.isoformat() < tags.get(champion, {}).get(_END, ""):
         # It became champion since: on whom it has learnt from it would be flattered.
         reason = f"version {champion} has learnt from those to compare on"
-        registry.challenge(number, f"not compared: {reason}")
+        registry.challenge(number, f"not compared: {reason}", action="retrain")
         return Retraining("in shadow", reason, number, learnt_from, len(tested))
     new = Predictor.load(registry.bundle(number), version=number, role="holdout")
     old = Predictor.load(registry.bundle(champion), version=champion)
@@ -208,11 +208,11 @@ def _settle(registry: Registry, number: str, found: Material) -> Retraining:
     issues = tags[number].get(_ISSUES, "")
     if comparison.high < 0 and not issues:
         reason = f"retrained and better: {said}"
-        registry.promote(number, reason, expected=champion)
+        registry.promote(number, reason, action="retrain", expected=champion)
         decision: Decision = "promoted"
     else:
         why = f"checks found issues ({issues})" if issues else "not shown to be better"
         reason = f"retrained; {why}: {said}"
-        registry.challenge(number, reason)
+        registry.challenge(number, reason, action="retrain")
         decision = "in shadow"
     return Retraining(decision, reason, number, learnt_from, len(tested), comparison)

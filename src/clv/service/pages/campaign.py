@@ -3,13 +3,12 @@
 import asyncio
 from http import HTTPStatus
 
-import pyarrow as pa
-import pyarrow.csv
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from clv.campaign.chosen import chosen
 from clv.campaign.page import verdict_part
+from clv.data.output import csv_bytes
 from clv.errors import DataError
 from clv.service.judging import Judged, from_query, judge_upload
 from clv.service.problems import RefusedError
@@ -22,10 +21,15 @@ __all__ = ["chosen_passengers", "verdict"]
 async def verdict(request: Request) -> Response:
     """The verdict on an uploaded list, as HTML to be put into the page."""
     judged = await judge_upload(request, request.query_params.multi_items())
-    currency = worker_of(request).settings.currency
-    return HTMLResponse(
-        await asyncio.to_thread(verdict_part, judged.evaluation, judged.customers, currency)
+    part = await asyncio.to_thread(
+        verdict_part,
+        judged.evaluation,
+        judged.segment,
+        judged.customers,
+        judged.model_version,
+        worker_of(request).settings.currency,
     )
+    return HTMLResponse(part)
 
 
 async def chosen_passengers(request: Request) -> Response:
@@ -54,6 +58,4 @@ def _csv(judged: Judged, wanted: ChosenIn) -> bytes:
         )
     except DataError as error:
         raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-    sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(table, sink)
-    return bytes(sink.getvalue())
+    return csv_bytes(table, raw=wanted.raw)

@@ -1,4 +1,4 @@
-"""What the page of the model shows: the champion, its training, and the other versions."""
+"""The Model page: the champion, its training, the other versions and their history."""
 
 import json
 import logging
@@ -11,12 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from clv.bundle import Manifest
 from clv.errors import ClvError, NotTrainedError
-from clv.registry import Registry, Version
+from clv.registry import Decision, Registry, Version
 from clv.service.worker import Worker
 
 __all__ = ["Drawn", "ModelView", "Training", "model_view", "report_page"]
 
 _log = logging.getLogger(__name__)
+_SHOWN = 50  # changes of the history
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ class ModelView:
         Of that version.
     versions : tuple of Version or None
         All there are, newest first.
+    before : str or None
+        The version that a rollback returns to.
+    history : tuple of Decision
+        Who changed which version serves, when and why; newest first.
     warnings : tuple of str
     """
 
@@ -67,6 +72,8 @@ class ModelView:
     manifest: Manifest | None
     training: Training | None
     versions: tuple[Version, ...] | None
+    before: str | None
+    history: tuple[Decision, ...]
     warnings: tuple[str, ...]
 
 
@@ -79,9 +86,11 @@ async def model_view(worker: Worker) -> ModelView:
         why_none = str(error)
     else:
         serving, manifest = champion.version, champion.manifest
-    versions = None
+    versions: tuple[Version, ...] | None = None
+    before: str | None = None
+    history: tuple[Decision, ...] = ()
     try:
-        versions = tuple(await worker.ask_registry(worker.registry.versions))
+        versions, before, history = await worker.ask_registry(_registered, worker.registry)
     except ClvError as error:
         _log.warning("The versions cannot be listed: %s", error)
     return ModelView(
@@ -90,7 +99,9 @@ async def model_view(worker: Worker) -> ModelView:
         manifest,
         await _training(worker, serving) if serving else None,
         versions,
-        tuple(worker.models.warnings()),
+        before,
+        history,
+        tuple(worker.warnings()),
     )
 
 
@@ -107,6 +118,13 @@ def report_page(registry: Registry, number: str) -> bytes:
     from clv.evaluation import REPORT_PAGE  # noqa: PLC0415 - see `_read`
 
     return registry.report(number, REPORT_PAGE).read_bytes()
+
+
+def _registered(
+    registry: Registry,
+) -> tuple[tuple[Version, ...], str | None, tuple[Decision, ...]]:
+    history = registry.history()[:_SHOWN]
+    return tuple(registry.versions()), registry.champion_before(), tuple(history)
 
 
 async def _training(worker: Worker, number: str) -> Training | None:

@@ -20,11 +20,13 @@ _SAYS = {
     HTTPStatus.NOT_FOUND: "There is no page at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address is for programs, not for browsers.",
 }
+#: A browser that sends the form of a page shows what comes back.
+_FORMS = frozenset({("POST", "/predict")})
 
 
 def refused_page(scope: Scope, error: Exception) -> Response | None:
     """A page, or the way to sign in; None if a program asked, which gets problem details."""
-    if scope["method"] not in ("GET", "HEAD"):
+    if scope["method"] not in ("GET", "HEAD") and (scope["method"], scope["path"]) not in _FORMS:
         return None
     is_page = scope["path"] in PAGES
     if not is_page and not _wants_html(Headers(scope=scope)):

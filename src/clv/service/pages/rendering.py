@@ -1,5 +1,6 @@
 """Templates to answers: what all pages have in common."""
 
+import re
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -7,16 +8,16 @@ from importlib.metadata import version
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from clv.evaluation.page import day, prose
 from clv.service.access import KEY, PAGES
-from clv.service.pages.static import address, plotly_style_id
+from clv.service.pages.static import address
 from clv.service.worker import worker_of
 from clv.tracking import ApiKey, Scope
 
-__all__ = ["may", "page"]
+__all__ = ["may", "page", "part"]
 
 #: Only what this service serves: no script or style in the text of a page, nothing from elsewhere.
 _POLICY = "; ".join(
@@ -36,7 +37,7 @@ _NAVIGATION = (
     ("/", "Campaign"),
     ("/predict", "Predict"),
     ("/model", "Model"),
-    ("/reality", "Reality"),
+    ("/monitoring", "Monitoring"),
     ("/activity", "Activity"),
 )
 
@@ -63,6 +64,11 @@ def page(
     return HTMLResponse(text, status, headers={"content-security-policy": _POLICY})
 
 
+def part(template: str, **values: Any) -> str:
+    """Fill a template that a script puts into a page."""
+    return _templates().get_template(template).render(**values)
+
+
 def may(request: Request, scope: Scope) -> bool:
     """Whether who asks may do what takes this scope; without keys everybody may."""
     key: ApiKey | None = request.scope.get(KEY)
@@ -79,27 +85,21 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     templates.globals["static"] = address
-    templates.globals["plotly_style_id"] = plotly_style_id
     templates.filters["moment"] = _moment
+    templates.filters["day"] = day
+    templates.filters["without_folders"] = _without_folders
     templates.filters["figure"] = _figure
-    templates.filters["prose"] = _prose
+    templates.filters["prose"] = prose
     return templates
 
 
 def _moment(at: datetime) -> str:
-    return f"{at:%-d %B %Y, %H:%M} UTC"
+    return f"{at:%-d %b %Y, %H:%M} UTC"
 
 
-def _prose(text: str) -> Markup:
-    """Text with what stands in backticks as code."""
-    parts = escape(text).split("`")
-    # Escaped above; a backtick without its partner stays what it is.
-    if len(parts) % 2 == 0:
-        return Markup("`").join(parts)
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else part
-        for number, part in enumerate(parts)
-    )
+def _without_folders(source: str) -> str:
+    """A source by its name alone: folders and hosts of a server are nobody's business."""
+    return re.sub(r"[^\s'\"]*/", "", source)
 
 
 def _figure(value: float | None, form: str) -> str:

@@ -6,10 +6,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from clv.errors import ClvError
+from clv.service.judging import ACCEPTED
 from clv.service.pages.campaign import chosen_passengers, verdict
 from clv.service.pages.model import model_view, report_page
+from clv.service.pages.predict import answer_form, show_form
+from clv.service.pages.preview import preview
 from clv.service.pages.rendering import may, page
-from clv.service.pages.signin import show_form, sign_in, sign_out
+from clv.service.pages.signin import show_form as show_signin
+from clv.service.pages.signin import sign_in, sign_out
 from clv.service.pages.static import answer_static
 from clv.service.schemas import WINDOW
 from clv.service.worker import worker_of
@@ -25,18 +29,19 @@ _REPORT_POLICY = (
     "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'none'; base-uri 'none'"
 )
 
+_WAY_BACK = b'<body>\n<p class="back"><a href="/model">Back to Model</a></p>'
+
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
 async def campaign(request: Request) -> Response:
     """A segment, and whether a campaign is worth it."""
-    columns = {"id": "who it is"} | {column.name: column.meaning for column in WINDOW.features}
     return page(
         request,
         "campaign.html",
         days=WINDOW.observation_days,
-        columns=columns,
+        accepted=ACCEPTED,
         most_bytes=worker_of(request).settings.max_upload_bytes,
     )
 
@@ -46,12 +51,6 @@ async def former_campaign(request: Request) -> Response:
     """The address that Campaign had before it became the home page."""
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"/{query}", HTTPStatus.PERMANENT_REDIRECT)
-
-
-@router.get("/predict")
-async def predict(request: Request) -> Response:
-    """One passenger."""
-    return page(request, "predict.html", days=WINDOW.observation_days)
 
 
 @router.get("/model")
@@ -80,18 +79,25 @@ async def report(request: Request) -> Response:
             way_says="To the model",
         )
     headers = {"content-security-policy": _REPORT_POLICY}
+    content = content.replace(b"<body>", _WAY_BACK, 1)
     return Response(content, media_type="text/html", headers=headers)
 
 
+@router.get("/monitoring")
+async def monitoring(request: Request) -> Response:
+    """Predictions compared with outcomes."""
+    return page(request, "monitoring.html")
+
+
 @router.get("/reality")
-async def reality(request: Request) -> Response:
-    """Promises beside what came of them."""
-    return page(request, "reality.html")
+async def former_monitoring(request: Request) -> Response:  # noqa: ARG001 - as the router calls it
+    """The address that Monitoring had before."""
+    return RedirectResponse("/monitoring", HTTPStatus.PERMANENT_REDIRECT)
 
 
 @router.get("/activity")
 async def activity(request: Request) -> Response:
-    """What was asked."""
+    """The log of predictions."""
     return page(request, "activity.html")
 
 
@@ -113,8 +119,11 @@ async def static(name: str, request: Request) -> Response:
     return await answer_static(name, request)
 
 
+router.add_api_route("/predict", show_form, methods=["GET"])
+router.add_api_route("/predict", answer_form, methods=["POST"])
+router.add_api_route("/campaign/preview", preview, methods=["POST"])
 router.add_api_route("/campaign/judge", verdict, methods=["POST"])
 router.add_api_route("/campaign/chosen", chosen_passengers, methods=["POST"])
-router.add_api_route("/signin", show_form, methods=["GET"])
+router.add_api_route("/signin", show_signin, methods=["GET"])
 router.add_api_route("/signin", sign_in, methods=["POST"])
 router.add_api_route("/signout", sign_out, methods=["POST"])

@@ -1,22 +1,20 @@
 """Signing in: an API key begins a session, whose token is what the browser keeps in a cookie."""
 
 from http import HTTPStatus
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from clv.service.access import KEY, PAGES
 from clv.service.audit import audit
+from clv.service.pages.forms import form_fields
 from clv.service.pages.rendering import page
 from clv.service.problems import RefusedError
 from clv.service.sessions import cookie_name
 from clv.service.worker import worker_of
 
 __all__ = ["local", "show_form", "sign_in", "sign_out"]
-
-_MOST_BYTES = 4096
-_FORM = "application/x-www-form-urlencoded"
 
 
 async def show_form(request: Request) -> Response:
@@ -29,7 +27,7 @@ async def show_form(request: Request) -> Response:
 
 async def sign_in(request: Request) -> Response:
     """Begin a session if the key can be used, and show the form again if it cannot."""
-    form = await _form(request)
+    form = await form_fields(request)
     way = local(form.get("next", ""))
     worker = worker_of(request)
     if not worker.keyring.required:
@@ -83,28 +81,3 @@ def local(way: str) -> str:
 def _tls(request: Request) -> bool:
     # Behind a proxy, uvicorn believes X-Forwarded-Proto if CLV_TRUSTED_PROXIES names the proxy.
     return request.url.scheme == "https"
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form, each once; two short ones, so no library is needed for it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
-        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Expected a form, {_FORM}.")
-    content = b""
-    try:
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > _MOST_BYTES:
-                raise RefusedError(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"The form is larger than {_MOST_BYTES:,} bytes.",
-                    headers={"Connection": "close"},
-                )
-    except ClientDisconnect:
-        raise RefusedError(
-            HTTPStatus.REQUEST_TIMEOUT, "The client left before its request was whole."
-        ) from None
-    try:
-        fields = parse_qs(content.decode("latin-1"), max_num_fields=4)
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in fields.items()}

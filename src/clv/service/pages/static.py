@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -17,7 +16,7 @@ from starlette.responses import Response
 from clv.service.access import STATIC
 from clv.service.problems import RefusedError
 
-__all__ = ["address", "answer_static", "plotly_style_id"]
+__all__ = ["address", "answer_static"]
 
 _PLOTLY = "plotly.min.js"
 #: Swagger UI, as this package bundles it.
@@ -68,26 +67,15 @@ async def answer_static(name: str, request: Request) -> Response:
 
 
 @cache
-def plotly_style_id() -> str:
-    """The id of the style element that the library would put into a page for its maps.
-
-    It looks for an element of this id first; one that is there keeps it from adding a style that
-    our policy refuses, with a complaint in the console each time.
-    """
-    found = re.search(rb'getElementById\("([0-9a-f]{64})"\)', _read(_PLOTLY).content)
-    return found[1].decode() if found else "no-map-style"
-
-
-@cache
 def _files() -> dict[str, Path]:
     """Each file that there is: nothing else is ever read, whatever the path says."""
     ours = Path(str(files("clv.service.pages") / "static"))
-    # By their paths: to import plotly takes as long as to start the service.
+    # By their paths: to import what draws takes as long as to start the service.
     swagger = Path(str(distribution(_SWAGGER).locate_file("fastapi_offline/static")))
     return {
         **{file.name: file for file in ours.iterdir()},
         **{name: swagger / name for name in _SWAGGER_FILES},
-        _PLOTLY: Path(str(distribution("plotly").locate_file(f"plotly/package_data/{_PLOTLY}"))),
+        _PLOTLY: Path(str(files("clv") / "evaluation" / "plotly" / _PLOTLY)),
     }
 
 

@@ -2,9 +2,18 @@
 
 from fastapi import APIRouter, Request
 
+from clv.service.access import KEY
 from clv.service.audit import audit
 from clv.service.body import documented, parsed
-from clv.service.schemas import ModelOut, ModelsOut, PromoteIn, Version
+from clv.service.schemas import (
+    DecisionOut,
+    HistoryOut,
+    ModelOut,
+    ModelsOut,
+    PromoteIn,
+    RollbackIn,
+    Version,
+)
 from clv.service.worker import worker_of
 
 __all__ = ["router"]
@@ -23,6 +32,14 @@ async def list_models(request: Request) -> ModelsOut:
     )
 
 
+@router.get("/history", summary="Changes of the champion and the challenger")
+async def history(request: Request) -> HistoryOut:
+    """Who changed which version serves, when and why, newest first."""
+    worker = worker_of(request)
+    found = await worker.ask_registry(worker.registry.history)
+    return HistoryOut(decisions=[DecisionOut.of(decision) for decision in found])
+
+
 @router.post(
     "/{version}/promote",
     summary="Make a version the champion",
@@ -32,15 +49,26 @@ async def promote(version: Version, request: Request) -> ModelOut:
     """Make a version the champion, once it is known to load; all workers follow in seconds."""
     worker = worker_of(request)
     body = await parsed(PromoteIn, request, required=False)
-    champion = await worker.ask_registry(worker.promote, version, body.reason)
+    champion = await worker.ask_registry(worker.promote, version, body.reason, _by(request))
     audit(request, "promote", f"version {version}: {body.reason!r}", version=version)
     return ModelOut.of(champion)
 
 
-@router.post("/{version}/rollback", summary="Return to the champion before")
+@router.post(
+    "/{version}/rollback",
+    summary="Return to the previous champion",
+    openapi_extra=documented(RollbackIn, required=False),
+)
 async def rollback(version: Version, request: Request) -> ModelOut:
-    """Leave this version, which must be champion, for the one before; answers that one."""
+    """Leave this version, which must be champion, for the previous one; answers that one."""
     worker = worker_of(request)
-    champion = await worker.ask_registry(worker.roll_back, version)
+    body = await parsed(RollbackIn, request, required=False)
+    champion = await worker.ask_registry(worker.roll_back, version, body.reason, _by(request))
     audit(request, "roll back", f"from version {version} to {champion.number}", version=version)
     return ModelOut.of(champion)
+
+
+def _by(request: Request) -> str:
+    """Who asks, for the history."""
+    key = request.scope.get(KEY)
+    return f"key {key.id} ({key.name})" if key else "HTTP, without a key"

@@ -1,8 +1,7 @@
 """Predictions: parse, call, keep, answer."""
 
-import logging
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -12,23 +11,22 @@ from pydantic_core import to_json
 from clv.bundle import Prediction, Predictor
 from clv.clock import utc_now
 from clv.schema import Activity
-from clv.service.body import documented, parsed
-from clv.service.models import Serving
+from clv.service.body import FEW_VALUES, documented, parsed
+from clv.service.predicting import in_shadow, note, predict_passenger
 from clv.service.schemas import (
     BatchIn,
     BatchOut,
-    Passenger,
     PredictIn,
     PredictionOut,
+    TryOutIn,
+    TryOutOut,
     answer,
     tracked,
 )
 from clv.service.worker import worker_of
+from clv.tracking import Source
 
 __all__ = ["router"]
-
-_log = logging.getLogger(__name__)
-_Said = TypeVar("_Said")
 
 router = APIRouter(tags=["predictions"])
 
@@ -44,20 +42,29 @@ async def predict(request: Request) -> Response:
 
     Returns once the request is tracked.
     """
+    return await _predict(request, await parsed(PredictIn, request, values=FEW_VALUES), "api")
+
+
+@router.post(
+    "/api/predict/tryout",
+    summary="Try out a prediction",
+    response_model=TryOutOut,
+    openapi_extra=documented(TryOutIn),
+)
+async def try_out(request: Request) -> Response:
+    """The same prediction, for people who try values out, as on the page Predict.
+
+    It is tracked with the source `page`, and counts nowhere as the prediction of a passenger:
+    neither in `/api/requests/{passenger_id}` nor in the monitoring or the metrics. `id` may be left
+    out.
+    """
+    return await _predict(request, await parsed(TryOutIn, request, values=FEW_VALUES), "page")
+
+
+async def _predict(request: Request, asked: PredictIn | TryOutIn, source: Source) -> Response:
     worker = worker_of(request)
-    asked = await parsed(PredictIn, request)
-    models = worker.models.current()
-    version = models.champion.version
-
-    def ask(model: Predictor) -> Prediction:
-        activity = asked.recency_7, asked.frequency_7, asked.monetary_7
-        return model.predict_one(*activity, level=asked.level).in_cents()
-
-    said = ask(models.champion)
-    row = tracked(asked, said, version, utc_now(), _in_shadow(models, ask), models.shadow_version)
-    await worker.request_log.append([row])
-    worker.metrics.predicted(version, said)
-    return _json(answer(asked.id, said, _note(asked, said, models.champion), version))
+    found = await predict_passenger(worker, asked, source)
+    return _json(answer(asked.id, found.said, found.note, found.version))
 
 
 @router.post(
@@ -76,40 +83,23 @@ async def predict_batch(request: Request) -> Response:
     columns = np.array([(one.recency_7, one.frequency_7, one.monetary_7) for one in passengers]).T
 
     def ask(model: Predictor) -> list[Prediction]:
-        return model.predict(Activity.of(*columns), level=body.level).in_cents().rows()
+        return model.predict(Activity(*columns), level=body.level).in_cents().rows()
 
     said = ask(models.champion)
-    shadows: Sequence[Prediction | None] = _in_shadow(models, ask) or [None] * len(said)
+    shadows: Sequence[Prediction | None] = in_shadow(worker, models, ask) or [None] * len(said)
     now = utc_now()
     await worker.request_log.append(
         [
-            tracked(asked, one, version, now, shadow, models.shadow_version)
+            tracked(asked, one, version, now, shadow, models.shadow_version, "batch")
             for asked, one, shadow in zip(passengers, said, shadows, strict=True)
         ]
     )
     worker.metrics.predicted_batch(version, said)
     answers = [
-        answer(asked.id, one, _note(asked, one, models.champion), version)
+        answer(asked.id, one, note(asked, one, models.champion), version)
         for asked, one in zip(passengers, said, strict=True)
     ]
     return _json({"predictions": answers})
-
-
-def _in_shadow(models: Serving, ask: Callable[[Predictor], _Said]) -> _Said | None:
-    """What the challenger would answer; its failure is nobody's but its own."""
-    if models.challenger is None:
-        return None
-    try:
-        return ask(models.challenger)
-    except Exception:  # noqa: BLE001
-        _log.exception("Version %s failed in shadow", models.shadow_version)
-        return None
-
-
-def _note(asked: Passenger, said: Prediction, model: Predictor) -> str | None:
-    if said.in_support:
-        return None
-    return model.why_out_of_support(asked.recency_7, asked.frequency_7, asked.monetary_7)
 
 
 def _json(answered: dict[str, Any]) -> Response:

@@ -2,12 +2,15 @@
 
 from clv.service.schemas.fields import WINDOW, PassengerId, Version
 from clv.service.schemas.operations import (
+    DecisionOut,
+    HistoryOut,
     ModelOut,
     ModelsOut,
     PromoteIn,
     ReadyOut,
     RequestCount,
     ResetOut,
+    RollbackIn,
 )
 from clv.service.schemas.outcomes import OutcomesIn, OutcomesOut
 from clv.service.schemas.pages import (
@@ -27,6 +30,8 @@ from clv.service.schemas.predictions import (
     PassengerIn,
     PredictIn,
     PredictionOut,
+    TryOutIn,
+    TryOutOut,
     answer,
     tracked,
 )
@@ -43,8 +48,10 @@ __all__ = [
     "BatchIn",
     "BatchOut",
     "ChosenIn",
+    "DecisionOut",
     "ExplainOut",
     "FieldError",
+    "HistoryOut",
     "IntervalOut",
     "ModelOut",
     "ModelsOut",
@@ -61,8 +68,11 @@ __all__ = [
     "ReadyOut",
     "RequestCount",
     "ResetOut",
+    "RollbackIn",
     "SegmentIn",
     "SegmentOut",
+    "TryOutIn",
+    "TryOutOut",
     "UploadIn",
     "Version",
     "answer",

@@ -5,9 +5,19 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clv.registry import Version
+from clv.registry import NO_REASON, Decision, Version
 
-__all__ = ["ModelOut", "ModelsOut", "PromoteIn", "ReadyOut", "RequestCount", "ResetOut"]
+__all__ = [
+    "DecisionOut",
+    "HistoryOut",
+    "ModelOut",
+    "ModelsOut",
+    "PromoteIn",
+    "ReadyOut",
+    "RequestCount",
+    "ResetOut",
+    "RollbackIn",
+]
 
 
 class RequestCount(BaseModel):
@@ -66,11 +76,50 @@ class ModelsOut(BaseModel):
     models: list[ModelOut]
 
 
+class DecisionOut(BaseModel):
+    """One change of the champion or the challenger."""
+
+    at: datetime
+    action: str = Field(description="`promote`, `rollback`, `train` or `retrain`")
+    version: str
+    alias: str = Field(description="what it became: `champion` or `challenger`")
+    previous: str | None = Field(description="the champion until then")
+    by: str = Field(description="API key id, or user of the command line; empty if unknown")
+    reason: str
+
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        """As the registry has it."""
+        return cls(
+            at=decision.at,
+            action=decision.action,
+            version=decision.version,
+            alias=decision.alias,
+            previous=decision.previous,
+            by=decision.by,
+            reason=decision.reason,
+        )
+
+
+class HistoryOut(BaseModel):
+    """The last 1,000 changes of the champion or the challenger, newest first."""
+
+    decisions: list[DecisionOut]
+
+
 class PromoteIn(BaseModel):
-    """Why a version becomes, or stops being, the champion."""
+    """Why a version becomes the champion."""
 
     model_config = ConfigDict(
         frozen=True, json_schema_extra={"examples": [{"reason": "better on the cohort of May"}]}
     )
 
     reason: str = Field(default="promoted over HTTP", min_length=1, max_length=500)
+
+
+class RollbackIn(BaseModel):
+    """Why the champion gives way to the previous one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str = Field(default=NO_REASON, min_length=1, max_length=500)

@@ -114,7 +114,7 @@ def _compared(said: Prediction, asked: Prediction) -> dict[str, float]:
 class AskedOut(BaseModel):
     """A tracked prediction."""
 
-    id: int
+    id: int | None = Field(description="null if it was tried out on the page without an id")
     requested_at: datetime
     recency_7: int
     frequency_7: int
@@ -123,6 +123,10 @@ class AskedOut(BaseModel):
     p_return: float | None = Field(description="null where the model of then did not say")
     score_bin: int | None = Field(description="null where the model of then did not say")
     model_version: str
+    source: str | None = Field(
+        description="how it was requested: `api`, `batch`, or `page`, which counts nowhere as the "
+        "prediction of a passenger; null in rows of older versions"
+    )
 
     @classmethod
     def of(cls, row: Asked) -> Self:
@@ -137,6 +141,7 @@ class AskedOut(BaseModel):
             p_return=row.p_return,
             score_bin=row.score_bin,
             model_version=row.model_version,
+            source=row.source,
         )
 
 
@@ -175,5 +180,5 @@ class PassengerRequestsOut(BaseModel):
     """The predictions that were asked for one passenger."""
 
     id: int
-    count: int = Field(description="all that are tracked", ge=0)
+    count: int = Field(description="tracked, except those tried out on the page", ge=0)
     latest: list[AskedOut] = Field(description="the latest 50, newest first")

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from clv.bundle import DEFAULT_LEVEL, Prediction
 from clv.schema import CONTRADICTIONS
 from clv.service.schemas.fields import Frequency, Id, Level, Monetary, Recency
-from clv.tracking import TrackedRequest
+from clv.tracking import Source, TrackedRequest
 
 __all__ = [
     "BatchIn",
@@ -20,6 +20,8 @@ __all__ = [
     "PassengerIn",
     "PredictIn",
     "PredictionOut",
+    "TryOutIn",
+    "TryOutOut",
     "answer",
     "tracked",
 ]
@@ -75,6 +77,12 @@ class PredictIn(Passenger):
     )
 
     level: Level = DEFAULT_LEVEL
+
+
+class TryOutIn(PredictIn):
+    """A passenger whose prediction is tried out; the id may be left out."""
+
+    id: Id | None = None  # type: ignore[assignment]
 
 
 def _refuse_level(value: Any) -> None:
@@ -192,6 +200,12 @@ class PredictionOut(BaseModel):
     model_version: str = Field(description="the version of the model that answered")
 
 
+class TryOutOut(PredictionOut):
+    """A prediction that was tried out."""
+
+    id: int | None = Field(description="as asked")  # type: ignore[assignment]
+
+
 class BatchOut(BaseModel):
     """Their predictions, in the same order."""
 
@@ -199,7 +213,7 @@ class BatchOut(BaseModel):
 
 
 def answer(
-    passenger_id: int, said: Prediction, support_note: str | None, version: str
+    passenger_id: int | None, said: Prediction, support_note: str | None, version: str
 ) -> dict[str, Any]:
     """A `PredictionOut`, of a prediction rounded already; a dict, because pydantic's are slow."""
     return {
@@ -222,6 +236,7 @@ def tracked(
     at: datetime,
     shadow: Prediction | None,
     shadow_version: str | None,
+    source: Source = "api",
 ) -> TrackedRequest:
     """The row that is kept of an answer, and of what the challenger would have answered."""
     row = (
@@ -244,7 +259,7 @@ def tracked(
     if shadow is None or not math.isfinite(
         shadow.monetary + shadow.p_return + shadow.low + shadow.high
     ):
-        return TrackedRequest(*row)
+        return TrackedRequest(*row, source=source)
     return TrackedRequest(
-        *row, shadow_version, shadow.monetary, shadow.p_return, shadow.low, shadow.high
+        *row, shadow_version, shadow.monetary, shadow.p_return, shadow.low, shadow.high, source
     )

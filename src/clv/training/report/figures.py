@@ -52,9 +52,9 @@ def leaderboard_picture(report: Report) -> Picture:
     return Picture(
         "leaderboard",
         _contest(report, champion),
-        "Squared error in cross-validation less the champion's, on the same rows, with its 95% "
-        "interval: to the right is worse, and an interval that holds 0 is a tie. A triangle lies "
-        "beyond the picture. Among ties the simplest candidate is champion.",
+        "Cross-validated squared error less the champion's, on the same rows, with its 95% "
+        "interval: further right is worse, an interval with 0 in it is a tie. A triangle lies "
+        "outside the chart. Among ties the simplest candidate is champion.",
         styled(
             plot,
             "squared error less the champion's",
@@ -74,7 +74,10 @@ def _colour(row: Standing, champion: str) -> str:
 def _contest(report: Report, champion: Standing) -> str:
     others = [row for row in report.leaderboard if row is not champion]
     beaten = sum(row.to_champion.low > 0 for row in others)
-    return f"The champion, {champion.model}, beats {beaten} of {len(others)} others beyond doubt"
+    return (
+        f"The champion, {champion.model}, is significantly better than {beaten} of "
+        f"{len(others)} others"
+    )
 
 
 def curves_of(orders: Sequence[Order], *, total: bool) -> list[Curve]:
@@ -90,7 +93,7 @@ def curves_of(orders: Sequence[Order], *, total: bool) -> list[Curve]:
 
 
 def cohorts_picture(cohorts: Sequence[Cohort]) -> Picture:
-    """Mean increment that was predicted and that came, by cohort."""
+    """Mean predicted and actual increment, by cohort."""
     youngest = cohorts[-1]
     plot = go.Figure(
         [
@@ -108,15 +111,15 @@ def cohorts_picture(cohorts: Sequence[Cohort]) -> Picture:
     )
     return Picture(
         "cohorts",
-        f"The youngest cohort was promised {youngest.predicted:,.2f} more a customer and brought "
-        f"{youngest.actual:,.2f}",
+        f"Latest cohort: {youngest.predicted:,.2f} further spend predicted and "
+        f"{youngest.actual:,.2f} actual per customer",
         "Each cohort was predicted by a model fitted only on customers whose outcome was known on "
-        "its first day; the kind of model was chosen on all of them. Lines that part to the right "
-        "say that customers change.",
+        "its first day; the kind of model was chosen on all of them. Lines that diverge to the "
+        "right mean that customers change.",
         styled(
             plot,
             "first day of registration",
-            "currency units a customer",
+            "currency units per customer",
             xaxis={"type": "category"},
             yaxis={"rangemode": "tozero"},
         ),
@@ -146,7 +149,7 @@ def gain_picture(cohorts: Sequence[Cohort]) -> Picture:
     plot.add_hline(0, line={"color": GREY, "dash": "dot", "width": 1.5})
     return Picture(
         "gain",
-        f"In {better} of {len(cohorts)} cohorts it beats 'month = week' beyond doubt",
+        f"Significantly better than 'month = week' in {better} of {len(cohorts)} cohorts",
         "Squared error less that of 'month = week' on the same customers, with its 95% interval: "
         "below 0 the model is better.",
         styled(
@@ -160,7 +163,7 @@ def gain_picture(cohorts: Sequence[Cohort]) -> Picture:
 
 def noise_picture(noise: NoiseFloor) -> Picture:
     """What of the champion's error is chance, with the interval of the estimate."""
-    rows = ["left to chance", "champion"]
+    rows = ["noise floor", "champion"]
     plot = go.Figure(
         go.Scatter(
             x=[noise.mse, noise.champion_mse],
@@ -179,15 +182,15 @@ def noise_picture(noise: NoiseFloor) -> Picture:
     )
     return Picture(
         "noise",
-        "The champion cannot be told from the noise floor"
+        "The champion is not significantly above the noise floor"
         if noise.avoidable_low <= 0
         else f"About {noise.mse / noise.champion_mse:.0%} of the champion's squared error is "
-        "chance, and the rest could still be learnt",
+        "noise; the rest could still be learned",
         f"{noise.pairs:,} pairs of customers who did the same in the first days still differ "
-        "later: no model of these features can tell them apart. What could still be learnt is "
+        "later: no model of these features can tell them apart. A better model could gain "
         f"{noise.avoidable:,.1f} (95% interval {noise.avoidable_low:,.1f} to "
         f"{noise.avoidable_high:,.1f}). The interval of the floor is wide, because the same few "
-        "big spenders make both errors; that of the difference is what counts.",
+        "big spenders dominate both errors; the interval of the difference is what counts.",
         styled(
             plot,
             "mean squared error",

@@ -65,8 +65,8 @@ def _orders(report: Report) -> list[Picture]:
     total, to_come = evaluation.capture_total, evaluation.capture_increment
     if not to_come.curve:
         return []
-    shares = [("this model", to_come.top), ("a perfect order", to_come.ideal_top)]
-    shares += [(order.model, order.top_increment) for order in orders] + [("any order", 0.1)]
+    shares = [("this model", to_come.top), ("perfect ranking", to_come.ideal_top)]
+    shares += [(order.model, order.top_increment) for order in orders] + [("random ranking", 0.1)]
     by_then = f"spend by day {report.horizon_days}"
     return [
         capture_picture("capture", to_come, curves_of(orders, total=False), TO_COME),

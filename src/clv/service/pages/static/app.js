@@ -21,8 +21,9 @@ window.clv = (() => {
   /** Write the amounts of a part of a page as all amounts are written. */
   function showMoney(part) {
     for (const data of part.querySelectorAll("data.money")) {
-      const digits = Number(data.dataset.digits ?? 2);
-      data.textContent = digits === 2 ? money(Number(data.value)) : rounded(Number(data.value), digits);
+      const digits = Number(data.dataset.digits ?? 2), value = Number(data.value);
+      const sign = "signed" in data.dataset && value > 0 ? "+" : "";
+      data.textContent = sign + (digits === 2 ? money(value) : rounded(value, digits));
     }
   }
   function rounded(value, digits) {
@@ -32,13 +33,17 @@ window.clv = (() => {
     } catch { /* no ISO code: behind the number */ }
     return new Intl.NumberFormat("en", form).format(value) + (currency ? `\u00a0${currency}` : "");
   }
-  const change = (value) => (value > 0 ? "+" : "") + money(value);
   const count = (value) => whole.format(value);
   const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}%`;
-  const moments = new Intl.DateTimeFormat("en-GB", {
-    day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: "UTC",
-  });
-  const moment = (text) => moments.format(new Date(text));
+  // As the service writes them: 14 Sep 2026, and 14 Sep 2026, 13:07 UTC.
+  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const day = (text) => {
+    const at = new Date(text);
+    return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]} ${at.getUTCFullYear()}`;
+  };
+  const moment = (text) => `${day(text)}, ${new Date(text).toISOString().slice(11, 16)} UTC`;
+  /** A number with its noun: 1 passenger, 2 passengers. */
+  const counted = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
   const by = (id) => document.getElementById(id);
 
   /** An element with properties and children; text is text, never HTML. */
@@ -100,23 +105,59 @@ window.clv = (() => {
   }
 
   const grid = { gridcolor: "rgba(128,128,128,.25)", zerolinecolor: "#808080", linecolor: "#808080", automargin: true, fixedrange: true };
+  const dates = { tickformat: "%-d %b\n%Y", hoverformat: "%-d %b %Y" };
 
-  /** Draw, in the look of the reports; text takes its colour from the page. */
+  // The plotting library is large: it is loaded once, when the first picture comes near.
+  let library = null;
+  function plotly() {
+    library ??= new Promise((resolve, reject) => {
+      const script = make("script", { src: document.documentElement.dataset.plotly });
+      script.addEventListener("load", () => resolve(window.Plotly));
+      script.addEventListener("error", () => { library = null; reject(new Error("not loaded")); });
+      document.head.append(script);
+    });
+    return library;
+  }
+
+  const pictures = new Map(); // by place: what is to be drawn, as soon as it comes near
+  const near = new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen) if (isIntersecting) render(target);
+  }, { rootMargin: "600px" });
+
+  async function render(place) {
+    near.unobserve(place);
+    const found = await plotly().catch(() => null);
+    if (!place.isConnected) { pictures.delete(place); return; }
+    if (!found) { place.textContent = "The chart could not be loaded. Reload the page to try again."; return; }
+    const { traces, layout } = pictures.get(place);
+    found.react(place, traces, layout, { displayModeBar: false, responsive: true });
+  }
+
+  /** Draw when the place comes near, in the look of the reports; text takes its colour from the page. */
   function draw(place, traces, layout = {}) {
     const { xaxis, yaxis, ...rest } = layout;
-    return Plotly.react(place, traces, {
-      template: {}, // without the library's own colours
-      margin: { t: 12, r: 16, b: 20, l: 20 },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: "system-ui, sans-serif", size: 12, color: "#808080" },
-      dragmode: false, hovermode: "closest", showlegend: false,
-      hoverlabel: { bgcolor: "#26323b", bordercolor: "#26323b", font: { color: "#fff" } },
-      ...rest,
-      xaxis: { ...grid, ...xaxis }, yaxis: { ...grid, ...yaxis },
-    }, { displayModeBar: false, responsive: true });
+    pictures.set(place, {
+      traces,
+      layout: {
+        template: {}, // without the library's own colours
+        margin: { t: 12, r: 16, b: 20, l: 20 },
+        paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+        font: { family: "system-ui, sans-serif", size: 12, color: "#808080" },
+        dragmode: false, hovermode: "closest", showlegend: false,
+        hoverlabel: { bgcolor: "#26323b", bordercolor: "#26323b", font: { color: "#fff" } },
+        ...rest,
+        xaxis: { ...grid, ...(xaxis?.type === "date" ? dates : {}), ...xaxis }, yaxis: { ...grid, ...yaxis },
+      },
+    });
+    if (place.classList.contains("js-plotly-plot")) render(place);
+    else near.observe(place);
   }
+
+  addEventListener("beforeprint", () => {
+    if (window.Plotly) for (const place of pictures.keys()) if (place.isConnected && place.offsetParent) render(place);
+  });
 
   showMoney(document);
 
-  return { NO_ANSWER, ask, by, change, clearErrors, count, currency, draw, fail, make, moment, money, percent, showErrors, showMoney };
+  return { NO_ANSWER, ask, by, clearErrors, count, counted, currency, day, draw, fail, make, moment, money, percent, showErrors, showMoney };
 })();

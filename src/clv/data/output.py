@@ -9,32 +9,58 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from clv.data.formulas import escaped
 from clv.errors import DataError, OutputError
-from clv.files import replacing
+from clv.files import is_stream, replacing
 
-__all__ = ["write_table", "writing_tables", "writing_to"]
+__all__ = ["csv_bytes", "is_csv", "write_table", "writing_tables", "writing_to"]
 
 
-def write_table(table: pa.Table, output: Path) -> None:
-    """Write a table to a `.csv` or `.parquet` file.
+def is_csv(output: Path) -> bool:
+    """Whether a table goes to `output` as CSV; otherwise it goes as Parquet.
+
+    Raises
+    ------
+    OutputError
+        If the name is of neither kind. A device or a pipe gets CSV unless its name says otherwise.
+    """
+    suffix = output.suffix.lower()
+    if suffix in (".csv", ".parquet"):
+        return suffix == ".csv"
+    if is_stream(output):
+        return True
+    raise OutputError(
+        f"'{output}' is of no known kind. Expected a name ending in .csv or .parquet."
+    )
+
+
+def write_table(table: pa.Table, output: Path, *, raw: bool = False) -> None:
+    """Write a table to a `.csv` or `.parquet` file; `raw` as in `writing_tables`.
 
     Raises
     ------
     OutputError
         Where it cannot be written; what was there before stays.
     """
-    with writing_tables(output) as write:
+    with writing_tables(output, raw=raw) as write:
         write(table)
 
 
+def csv_bytes(table: pa.Table, *, raw: bool = False) -> bytes:
+    """A table as a CSV file; `raw` as in `writing_tables`."""
+    sink = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(table if raw else escaped(table), sink)
+    return bytes(sink.getvalue())
+
+
 @contextmanager
-def writing_tables(output: Path) -> Iterator[Callable[[pa.Table], None]]:
-    """Write tables to a temporary name beside `output`, renamed once all went well."""
-    suffix = output.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise OutputError(
-            f"'{output}' is of no known kind. Expected a name ending in .csv or .parquet."
-        )
+def writing_tables(output: Path, *, raw: bool = False) -> Iterator[Callable[[pa.Table], None]]:
+    """Write tables to a temporary name beside `output`, renamed once all went well.
+
+    In CSV, text that a spreadsheet would take for a formula begins with an apostrophe, unless
+    `raw` (see `clv.data.formulas`).
+    """
+    as_csv = is_csv(output)
     sink: Any = None
     schema: Any = None
 
@@ -42,15 +68,15 @@ def writing_tables(output: Path) -> Iterator[Callable[[pa.Table], None]]:
         nonlocal sink, schema
         with writing_to(output):
             if sink is None:
-                output.parent.mkdir(parents=True, exist_ok=True)
                 schema = table.schema
                 sink = (
                     pyarrow.csv.CSVWriter(part, schema)
-                    if suffix == ".csv"
+                    if as_csv
                     else pyarrow.parquet.ParquetWriter(part, schema)
                 )
             # A CSV writer trusts its first table: text after numbers would not be quoted.
-            sink.write_table(_alike(table, schema))
+            alike = _alike(table, schema)
+            sink.write_table(escaped(alike) if as_csv and not raw else alike)
 
     with ExitStack() as stack:
         part = stack.enter_context(replacing(output))
