@@ -1,7 +1,10 @@
 """`clv score` and `clv validate`: what they print, and what they refuse."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -283,3 +286,19 @@ def test_a_column_of_a_file_cannot_take_over_the_terminal(clv_in, trained_home, 
     assert finished.code == 1
     assert r"\x1b[2J\x1b]0;pwn\x07" in finished.complaint
     assert not {"\x1b", "\x07"} & set(finished.err)
+
+
+def test_standard_output_gets_the_table_and_nothing_else(trained_home, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_text("id,recency_7,frequency_7,monetary_value_7\n1,1,1,8.5\n=1,2,2,9\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "clv", "score", str(file), "--output", "/dev/stdout"],
+        env={**os.environ, "CLV_HOME": str(trained_home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    header, first, second = done.stdout.splitlines()
+    assert header.startswith('"id","monetary_30"')
+    assert (first.split(",")[0], second.split(",")[0]) == ('"1"', '"\'=1"')
+    assert "2 rows to /dev/stdout" in done.stderr

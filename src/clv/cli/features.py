@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clv.cli.options import HorizonDays, MasterOption, ObservationDays, RawOption, window_of
-from clv.cli.show import JsonOption, note, print_json, say, show_findings
+from clv.cli.show import JsonOption, note, print_json, show_findings, summary_of
 from clv.clock import utc_now
 from clv.errors import UsageError
 from clv.schema import DEFAULT_RIDES, Window
@@ -206,14 +206,15 @@ def instant(text: str | None) -> datetime | None:
 
 def _show(built: "Features", output: str, window: Window) -> None:
     show_findings(built.findings)
-    say(
+    tell = summary_of(output)
+    tell(
         f"{built.rides_read:,} rows read, {built.rides_used:,} rides used; "
         f"as of {built.as_of:%Y-%m-%d %H:%M} UTC"
     )
-    say(f"{built.customers:,} customers: {output}")
-    say(f"{built.with_outcome:,} of them with what they had done by day {window.horizon_days}")
+    tell(f"{built.customers:,} customers: {output}")
+    tell(f"{built.with_outcome:,} of them with what they had done by day {window.horizon_days}")
     if built.too_young:
-        say(
+        tell(
             f"{built.too_young:,} more registered less than {window.observation_days} days before "
             "and are left out"
         )
