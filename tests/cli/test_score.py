@@ -1,7 +1,10 @@
 """`clv score` and `clv validate`: what they print, and what they refuse."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -298,7 +301,8 @@ def test_a_column_that_can_be_read_in_two_ways_waits_for_the_user(clv, tmp_path)
     assert "read as 1,234.50: ',' for thousands" in finished.err
     assert pyarrow.csv.read_csv(output)["monetary_30"][0].as_py() >= 1234
     wrong = clv("score", table, "--output", output, "--decimal", ",", "--thousands", ",")
-    assert wrong.code == 2 or "two different ones" in wrong.err
+    assert wrong.code == 2
+    assert "two different ones" in wrong.err
 
 
 def test_ids_of_nobody_keep_their_row_without_a_prediction(clv, tmp_path):
@@ -312,3 +316,19 @@ def test_ids_of_nobody_keep_their_row_without_a_prediction(clv, tmp_path):
     scored = pyarrow.csv.read_csv(output)
     assert scored["id"].to_pylist() == [70001, None]
     assert scored["monetary_30"][1].as_py() is None
+
+
+def test_standard_output_gets_the_table_and_nothing_else(trained_home, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_text("id,recency_7,frequency_7,monetary_value_7\n1,1,1,8.5\n=1,2,2,9\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "clv", "score", str(file), "--output", "/dev/stdout"],
+        env={**os.environ, "CLV_HOME": str(trained_home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    header, first, second = done.stdout.splitlines()
+    assert header.startswith('"id","monetary_30"')
+    assert (first.split(",")[0], second.split(",")[0]) == ('"1"', '"\'=1"')
+    assert "2 rows to /dev/stdout" in done.stderr

@@ -18,7 +18,7 @@ from clv.cli.options import (
     window_of,
 )
 from clv.cli.rides import RideOptions, instant, with_ride_options
-from clv.cli.show import JsonOption, note, print_json, say, show_findings
+from clv.cli.show import JsonOption, note, print_json, show_findings, summary_of
 from clv.clock import utc_now
 from clv.errors import UsageError
 from clv.schema import DEFAULT_RIDES, Window
@@ -125,14 +125,15 @@ def require_ibis() -> None:
 
 def _show(built: "Features", output: str, window: Window) -> None:
     show_findings(built.findings)
-    say(
+    tell = summary_of(output)
+    tell(
         f"{built.rides_read:,} rows read, {built.rides_used:,} rides used; "
         f"as of {built.as_of:%Y-%m-%d %H:%M} UTC"
     )
-    say(f"{built.customers:,} customers: {output}")
-    say(f"{built.with_outcome:,} of them with an outcome by day {window.horizon_days}")
+    tell(f"{built.customers:,} customers: {output}")
+    tell(f"{built.with_outcome:,} of them with an outcome by day {window.horizon_days}")
     if built.too_young:
-        say(
+        tell(
             f"{built.too_young:,} more registered less than {window.observation_days} days before "
             "and are left out"
         )

@@ -14,7 +14,7 @@ from clv.cli.options import (
     ThousandsOption,
     number_format,
 )
-from clv.cli.show import JsonOption, print_json, rows_done, say, show_findings
+from clv.cli.show import JsonOption, print_json, rows_done, show_findings, summary_of
 from clv.errors import UsageError
 from clv.schema import DEFAULT_PREDICTIONS, DEFAULT_TABLE
 from clv.settings import Settings, load_settings
@@ -133,21 +133,22 @@ def score(
                 opened, predictor, target, level=level, on_invalid=on_invalid, raw=raw, on_rows=done
             )
     seconds = time.perf_counter() - started
+    tell = summary_of(output)
     if as_json:
         print_json({"output": where, "model_version": predictor.version, "scored": scored})
         return
-    say(
+    tell(
         f"{scored.rows:,} rows to {where} with version {predictor.version} in {seconds:.1f} s "
         f"({scored.rows / seconds:,.0f} a second)"
     )
     show_findings(scored.findings)
     if scored.blank:
-        say(f"{scored.blank:,} of them could not be scored and have no prediction")
-    say(
+        tell(f"{scored.blank:,} of them could not be scored and have no prediction")
+    tell(
         f"Out of support: {scored.out_of_support:,} (fewer than "
         f"{predictor.surroundings.needed} training customers were like them)"
     )
-    say(
+    tell(
         f"Expected spend by day {predictor.window.horizon_days}: {scored.expected_spend:,.0f}, "
         f"of which still to come: {scored.expected_increment:,.0f}"
     )

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +32,7 @@ from rich.text import Text
 
 from clv.clock import utc_now
 from clv.errors import UsageError
+from clv.files import is_stream
 from clv.printable import printable
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "rows_done",
     "say",
     "show_findings",
+    "summary_of",
     "table",
 ]
 
@@ -86,6 +88,11 @@ def complain(text: str) -> None:
     console.print("clv: ", end="", style="bold red")
     # Words by spaces and ends of lines: what else counts as white space is spelt out.
     console.print(printable(re.sub(r"[ \n]+", " ", text.strip())), markup=False, soft_wrap=True)
+
+
+def summary_of(output: str | Path) -> Callable[[str], None]:
+    """How to say what became of an output: beside it, if it goes to a device or a pipe itself."""
+    return note if is_stream(Path(output)) else say
 
 
 def ask(question: str) -> None:

@@ -1,6 +1,5 @@
 """Templates to answers: what all pages have in common."""
 
-import re
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -87,7 +86,6 @@ def _templates() -> jinja2.Environment:
     templates.globals["static"] = address
     templates.filters["moment"] = _moment
     templates.filters["day"] = day
-    templates.filters["without_folders"] = _without_folders
     templates.filters["figure"] = _figure
     templates.filters["prose"] = prose
     return templates
@@ -95,11 +93,6 @@ def _templates() -> jinja2.Environment:
 
 def _moment(at: datetime) -> str:
     return f"{at:%-d %b %Y, %H:%M} UTC"
-
-
-def _without_folders(source: str) -> str:
-    """A source by its name alone: folders and hosts of a server are nobody's business."""
-    return re.sub(r"[^\s'\"]*/", "", source)
 
 
 def _figure(value: float | None, form: str) -> str:

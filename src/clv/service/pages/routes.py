@@ -29,7 +29,7 @@ _REPORT_POLICY = (
     "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'none'; base-uri 'none'"
 )
 
-_WAY_BACK = b'<body>\n<p class="back"><a href="/model">Back to Model</a></p>'
+_WAY_BACK = '<body>\n<p class="back"><a href="/model">Back to Model</a></p>'
 
 router = APIRouter(include_in_schema=False)
 
@@ -79,7 +79,7 @@ async def report(request: Request) -> Response:
             way_says="To the model",
         )
     headers = {"content-security-policy": _REPORT_POLICY}
-    content = content.replace(b"<body>", _WAY_BACK, 1)
+    content = content.replace("<body>", _WAY_BACK, 1)
     return Response(content, media_type="text/html", headers=headers)
 
 
