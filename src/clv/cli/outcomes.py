@@ -25,9 +25,6 @@ __all__ = ["app", "tracking"]
 
 app = typer.Typer(help="Outcomes: what passengers spent in the end.", no_args_is_help=True)
 
-# Of one transaction: those who predict meanwhile wait for no more.
-_AT_ONCE = 10_000
-
 
 @contextmanager
 def tracking(settings: Settings) -> Iterator["Engine"]:
@@ -85,9 +82,7 @@ def import_outcomes(
         with rows_done("outcomes", opened.count()) as done:
             for batch in read_outcomes(opened, Window(), now, tally):
                 rows += batch.rows_read
-                sent = list(_outcomes(batch))
-                for first in range(0, len(sent), _AT_ONCE):
-                    recorded += store.record(sent[first : first + _AT_ONCE], now)
+                recorded += store.record(list(_outcomes(batch)), now)
                 done(batch.rows_read)
         name = opened.name
     findings = by_severity(tally.findings())

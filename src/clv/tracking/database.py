@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from clv.errors import StoreError
@@ -17,7 +19,14 @@ from clv.sqlite import sqlite3, use_one_sqlite, warning
 from clv.tracking.failures import LOCK_TIMEOUT_S, explain
 from clv.tracking.guard import guard, require_in_place
 
-__all__ = ["alone", "database_warnings", "one_at_a_time", "open_database", "parse_url"]
+__all__ = [
+    "alone",
+    "database_warnings",
+    "one_at_a_time",
+    "one_writer",
+    "open_database",
+    "parse_url",
+]
 
 _EXPECTED = (
     "Expected CLV_DATABASE_URL like sqlite:////folder/tracking.sqlite or "
@@ -33,6 +42,8 @@ _SQLITE, _POSTGRESQL = ("sqlite", "sqlite+pysqlite"), "postgresql+psycopg"
 # A server that is switched off or cut off is noticed in seconds, not when TCP gives up after
 # minutes. Each can be set in the URL instead.
 _PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 30}
+
+_one_writer: WeakKeyDictionary[Dialect, Lock] = WeakKeyDictionary()
 
 _POOL = {
     # The writer, its two readers, that of pages, that of outcomes, one that monitors, and one for a
@@ -79,11 +90,29 @@ def alone(engine: Engine) -> Iterator[Connection]:
     For what reads before it writes: two at once would each miss what the other writes.
     """
     options = {"sqlite_begin": "BEGIN IMMEDIATE"}
-    with engine.connect().execution_options(**options) as connection, connection.begin():
+    with (
+        one_writer(engine),
+        engine.connect().execution_options(**options) as connection,
+        connection.begin(),
+    ):
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ALONE})"))
         yield connection
     require_in_place(engine)
+
+
+@contextmanager
+def one_writer(engine: Engine) -> Iterator[None]:
+    """Have the writers of this process take turns at a SQLite file.
+
+    A thread that waits here goes on at once when its turn comes; SQLite would have it look again
+    every now and then. Other processes are waited for in that way.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with _one_writer.setdefault(engine.dialect, Lock()):
+        yield
 
 
 @contextmanager
