@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from clv.service.pages import static
-from support.browser import ACCESSIBLE, DESKTOP, PHONE, Open, Scheme, shot
+from support.browser import ACCESSIBLE, DESKTOP, PHONE, Open, Scheme, draw_all, shot
 from support.browser import visit as open_file
 from support.server import Server, serving
 
@@ -28,6 +28,7 @@ PICTURES = 4
 def judged(page: Page) -> None:
     """Wait until the verdict is there, drawn."""
     page.wait_for_selector("#verdict-title")
+    draw_all(page)
     page.wait_for_function(
         "n => document.querySelectorAll('#verdict .main-svg').length >= n", arg=PICTURES
     )

@@ -20,6 +20,7 @@ __all__ = [
     "Visit",
     "browse",
     "browser",
+    "draw_all",
     "shot",
     "visit",
 ]
@@ -89,12 +90,8 @@ class Visit:
             assert plot["width"] <= width
 
     def draw_all(self) -> None:
-        """Bring every part of the page near, so that each chart is drawn, and return to the top."""
-        self.page.evaluate(_SCROLL_THROUGH)
-        self.page.wait_for_function(
-            "() => [...document.querySelectorAll('.plot')].every(place =>"
-            " !place.checkVisibility() || place.querySelector('.main-svg'))"
-        )
+        """See `draw_all`."""
+        draw_all(self.page)
 
     def plots(self) -> list[dict[str, float]]:
         """Width, height and number of drawn paths of each plot."""
@@ -148,6 +145,15 @@ class Visit:
 
 
 Open = Callable[..., Visit]
+
+
+def draw_all(page: Page) -> None:
+    """Bring every part of a page near, so that each chart is drawn, and return to the top."""
+    page.evaluate(_SCROLL_THROUGH)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.plot')].every(place =>"
+        " !place.checkVisibility() || place.querySelector('.main-svg'))"
+    )
 
 
 def shot(seen: Visit, name: str) -> None:

@@ -55,7 +55,7 @@ def deciles_picture(name: str, rows: Sequence[DecileRow], what: str) -> Picture:
         "If the two bars of a group are level, you can budget with its prediction.",
         styled(
             go.Figure(bars),
-            "decile of customers, 10 = highest prediction",
+            "decile, 10 = highest prediction",
             "currency units per customer",
             barmode="group",
             xaxis={"dtick": 1},

@@ -57,7 +57,7 @@ def leaderboard_picture(report: Report) -> Picture:
         "outside the chart. Among ties the simplest candidate is champion.",
         styled(
             plot,
-            "squared error less the champion's",
+            "MSE less the champion's",
             "",
             height=110 + 34 * len(rows),
             showlegend=False,

@@ -110,6 +110,7 @@ window.clv = (() => {
   // The plotting library is large: it is loaded once, when the first picture comes near.
   let library = null;
   function plotly() {
+    if (window.Plotly) return Promise.resolve(window.Plotly);
     library ??= new Promise((resolve, reject) => {
       const script = make("script", { src: document.documentElement.dataset.plotly });
       script.addEventListener("load", () => resolve(window.Plotly));
