@@ -234,16 +234,16 @@ def test_the_slider_of_the_lift_changes_everything_at_once_without_the_service(
         )
         title = page.inner_text("figure:has([data-figure=depth]) h3")
         assert title.startswith("Profit is highest with")
-        curve = page.evaluate(
-            "n => { const {x, y} = document.querySelector('[data-figure=depth]').data[2];"
-            " return y[x.indexOf(n)] }",
-            said["best"]["customers"],
+        page.wait_for_function(
+            "([n, profit]) => { const {x, y} = document.querySelector('[data-figure=depth]')"
+            ".data[2]; return Math.abs(y[x.indexOf(n)] - profit) < 0.01 }",
+            arg=[said["best"]["customers"], said["best"]["profit"]],
         )
-        assert curve == pytest.approx(said["best"]["profit"], abs=0.01)
-        line = page.evaluate(
-            "document.querySelector('[data-figure=increment]').layout.shapes[0].x0"
+        page.wait_for_function(
+            "needed => Math.abs(document.querySelector('[data-figure=increment]')"
+            ".layout.shapes[0].x0 - needed) < 1e-6",
+            arg=2.5 / (0.25 * lift),
         )
-        assert line == pytest.approx(2.5 / (0.25 * lift))
         found[lift] = (page.inner_text("#answer"), page.inner_text("#tiles"))
     assert found[0.1] != found[0.5]
     assert not page.is_visible("#outdated")
