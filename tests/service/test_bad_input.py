@@ -23,6 +23,7 @@ BAD_BODIES = {
     "an id in quotes": GOOD.replace('"id": 1', '"id": "12"'),
     "an id below 64 bits": GOOD.replace('"id": 1', f'"id": {-(2**63) - 1}'),
     "an id of 2**64": GOOD.replace('"id": 1', f'"id": {2**64}'),
+    "an id that a float cannot hold": GOOD.replace('"id": 1', '"id": 9007199254740993.0'),
     "an id just beyond 64 bits, as a float": GOOD.replace('"id": 1', f'"id": {float(2**63)!r}'),
     "UTF-16": GOOD.encode("utf-16"),
     "a NUL behind it": GOOD + "\0",
@@ -228,3 +229,44 @@ def test_an_empty_batch_and_one_too_large_are_refused(client: httpx.Client) -> N
         answer = client.post("/api/predict/batch", json={"passengers": passengers})
         assert answer.status_code == 422
     assert client.get("/api/requests/1").json()["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [("monetary_value_7", "monetary_7"), ("recency", "recency_7"), ("frequncy_7", "frequency_7")],
+)
+def test_a_misspelt_field_is_named_beside_the_one_that_is_missing(
+    client: httpx.Client, sent: str, meant: str
+) -> None:
+    wrong = GOOD.replace(f'"{meant}"', f'"{sent}"')
+    headers = {"Content-Type": "application/json"}
+    for path, body, place in (
+        ("/api/predict", wrong, "body"),
+        ("/api/predict/batch", f'{{"passengers": [{GOOD}, {wrong}]}}', "body.passengers.1"),
+    ):
+        (error,) = client.post(path, content=body, headers=headers).json()["errors"]
+        assert error["field"] == f"{place}.{meant}"
+        assert error["message"] == f"Field required, but '{sent}' was sent. Correct the name"
+
+
+def test_a_field_that_is_missing_is_not_taken_for_another(client: httpx.Client) -> None:
+    body = {"id": 1, "recency_7": 1, "monetary_7": 8.5, "x" * 10_000: 1}
+    (error,) = client.post("/api/predict", json=body).json()["errors"]
+    assert error["message"] == "Field required"
+
+
+@pytest.mark.parametrize("path", ["/api/predict", "/api/predict/batch", "/api/segments/evaluate"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"passengers": [' + b",".join([b"{}"] * 1_000_000) + b"]}",
+        b"{" + b",".join(b'"k%d": 1' % k for k in range(200_000)) + b"}",
+    ],
+    ids=["objects", "fields"],
+)
+def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(
+    client: httpx.Client, path: str, body: bytes
+) -> None:
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert "values" in answer.json()["detail"]

@@ -26,6 +26,7 @@ from clv.service.openapi import describe
 from clv.service.pages import router as pages
 from clv.service.problems import handle_errors
 from clv.service.reality import Reality
+from clv.service.receiving import Bodies
 from clv.service.routes import DIRECT, ROUTERS
 from clv.service.uploads import Uploads
 from clv.service.worker import Worker
@@ -93,14 +94,24 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(reality.close)
         uploads = Uploads(settings.max_uploads, settings.max_upload_bytes)
         closing.callback(uploads.close)
+        connections = Connections(settings.max_connections, settings.read_timeout_s)
         worker = Worker(
-            settings, registry, models, request_log, keyring, metrics, queries, reality, uploads
+            settings,
+            registry,
+            models,
+            request_log,
+            keyring,
+            metrics,
+            queries,
+            reality,
+            uploads,
+            Bodies(settings.max_buffered_bytes),
+            connections,
         )
         try:
             models.current()
         except ClvError as error:
             _log.warning("Started without a model: %s", error)
-        connections = Connections(settings.max_connections, settings.read_timeout_s)
         for task in (connections.watch(), _pulse(worker)):
             closing.push_async_callback(_end, asyncio.create_task(task))
         # What was imported stays: the collector need not look at its half a million objects again

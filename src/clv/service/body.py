@@ -5,31 +5,56 @@ fifth of the time (docs/decisions/0009-the-hot-path.md), and tells NaN and infin
 by itself.
 """
 
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-from clv.service.receiving import chunks
+from clv.service.problems import RefusedError
+from clv.service.schemas.predictions import MAX_BATCH
 from clv.service.worker import worker_of
 
-__all__ = ["documented", "parsed"]
+__all__ = ["FEW_VALUES", "documented", "parsed"]
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
+#: Values that a body may hold: of a document with rows, and of one without.
+_MOST_VALUES = 16 * MAX_BATCH
+FEW_VALUES = 1_000
+_HINTS = 20
+_LONGEST_NAME = 64
 
-async def parsed(kind: type[_Body], request: Request, *, required: bool = True) -> _Body:
+
+async def parsed(
+    kind: type[_Body], request: Request, *, required: bool = True, values: int = _MOST_VALUES
+) -> _Body:
     """Parse and validate the body.
+
+    Parameters
+    ----------
+    kind : type
+        The model of the body.
+    request : Request
+    required : bool
+        Whether an empty body is an error; otherwise it is a model of defaults.
+    values : int
+        How many values the body may hold.
 
     Raises
     ------
     RequestValidationError
         As FastAPI would; places begin with `body`.
     RefusedError
-        413 where it is too large, 408 where the client left before it was whole.
+        413 if it is too large or holds too many values, 408 if the client leaves before it is
+        whole, 503 if there is no room for it.
     """
-    content = await _content(request, worker_of(request).settings.max_body_bytes)
+    worker = worker_of(request)
+    content = await worker.bodies.read(request, worker.settings.max_body_bytes)
     if not content and not required:
         return kind()
     sent_as = request.headers.get("content-type", "")
@@ -45,17 +70,47 @@ async def parsed(kind: type[_Body], request: Request, *, required: bool = True) 
                 }
             ]
         )
+    _check_values(content, values)
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False)
-        raise RequestValidationError(
-            [{**one, "loc": ("body", *one["loc"])} for one in errors]
-        ) from None
+        raise RequestValidationError(_field_errors(kind, error)) from None
 
 
-async def _content(request: Request, most: int) -> bytes:
-    return b"".join([chunk async for chunk in chunks(request, most, "CLV_MAX_BODY_BYTES")])
+def _check_values(content: bytes, most: int) -> None:
+    """Refuse what takes long to parse: that holds up all other requests, in whatever thread."""
+    if content.count(b",") > most:
+        raise RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The body holds more than {most:,} values. Send fewer passengers at once, each with "
+            "the fields that are documented.",
+        )
+
+
+def _field_errors(kind: type[BaseModel], error: ValidationError) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for one in error.errors(include_url=False, include_context=False):
+        hint = _misspelt(kind, one) if one["type"] == "missing" and len(found) < _HINTS else ""
+        found.append({**one, "loc": ("body", *one["loc"]), "msg": one["msg"] + hint})
+    return found
+
+
+def _misspelt(kind: type[BaseModel], missing: Mapping[str, Any]) -> str:
+    """Which field was probably meant to be the one that is missing."""
+    sent = missing["input"]
+    if not isinstance(sent, dict) or len(sent) > _HINTS:
+        return ""
+    unknown = [name[:_LONGEST_NAME] for name in sent if name not in _fields(kind)]
+    near = get_close_matches(str(missing["loc"][-1]), unknown, n=1)
+    return f", but {near[0]!r} was sent. Correct the name" if near else ""
+
+
+@cache
+def _fields(kind: type[BaseModel]) -> frozenset[str]:
+    """The names of all fields of a model and of those within it."""
+    schema = kind.model_json_schema()
+    models = [schema, *schema.get("$defs", {}).values()]
+    return frozenset(name for model in models for name in model.get("properties", ()))
 
 
 def documented(kind: type[BaseModel], *, required: bool = True) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clv.errors import ServeError
-from clv.service.temporary import AT_ONCE, locked, locked_folder, sweep
+from clv.service.temporary import AT_ONCE, SHARED, locked, locked_folder, sweep
 
-__all__ = ["folder_for_metrics", "forget_the_dead", "take_place"]
+__all__ = ["Place", "folder_for_metrics", "forget_the_dead"]
 
 # What `prometheus_client` calls the files of a process, by kind of metric; and the room to reserve
 # in each, for some 7,000 values. A place is held by the lock of its last file.
@@ -47,32 +47,59 @@ def folder_for_metrics(workers: int) -> Iterator[Path]:
         yield folder
 
 
-def take_place(folder: Path) -> int:
+class Place:
     """The first place that no living worker has; it is this process's until that ends.
 
-    What a dead worker counted there stays and is counted on; how it stood is forgotten.
+    What a dead worker counted there stays and is counted on; how it stood is forgotten. Two places
+    are never equal: after a folder was made again, the same number means other files.
+
+    Parameters
+    ----------
+    folder : Path
+        Made again if it is gone.
 
     Raises
     ------
     ServeError
-        Where all places that were reserved are taken, and there is no room for another.
+        If all places that were reserved are taken, and there is no room for another.
     """
-    with _room_in(folder):
-        (folder / _DOOR).touch()
-    with locked(folder / _DOOR, fcntl.LOCK_EX):
-        for place in itertools.count():
-            with _room_in(folder):
-                _reserve(folder, place)
-            # Never closed: the lock holds as long as this process lives, and no longer.
-            opened = os.open(_lock_of(folder, place), os.O_RDONLY)
-            try:
-                fcntl.flock(opened, AT_ONCE)
-            except BlockingIOError:
-                os.close(opened)
-            else:
-                _forget_state(folder, place)
-                return place
-    raise AssertionError("never: places are counted without end")
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held = contextlib.ExitStack()  # locks, as long as this process lives
+        with _room_in(folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._held.enter_context(locked(folder, SHARED))
+            (folder / _DOOR).touch()
+        with locked(folder / _DOOR, fcntl.LOCK_EX):
+            self.number = next(filter(self._take, itertools.count()))
+
+    def __str__(self) -> str:
+        """The number, as names of files have it."""
+        return str(self.number)
+
+    def _take(self, number: int) -> bool:
+        with _room_in(self._folder):
+            _reserve(self._folder, number)
+        self._lock = _lock_of(self._folder, number)
+        try:
+            self._file = self._held.enter_context(locked(self._lock, AT_ONCE))
+        except BlockingIOError:
+            return False
+        _forget_state(self._folder, number)
+        return True
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its files are those that were opened: temporary files may be cleaned away."""
+        try:
+            return os.path.samestat(os.fstat(self._file), self._lock.stat())
+        except OSError:
+            return False
+
+    def leave(self) -> None:
+        """Give it up."""
+        self._held.close()
 
 
 def forget_the_dead(folder: Path) -> None:

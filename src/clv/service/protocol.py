@@ -91,7 +91,10 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._unset_keepalive_if_required()
-        self._parse(self._kept + data if self._kept else data)
+        if self._kept or self.pipeline or len(data) > _PART:
+            self._parse(self._kept + data)
+        elif (parsed := self._feed(data)) < len(data) or self.pipeline:
+            self._parse(data[parsed:])
 
     def on_response_complete(self) -> None:
         """Go on with the next request."""
@@ -111,7 +114,7 @@ class Protocol(HttpToolsProtocol):
         if waits:
             self.flow.pause_reading()
 
-    def _feed(self, part: memoryview) -> int:
+    def _feed(self, part: bytes | memoryview) -> int:
         """Parse a part; returns how much of it was parsed."""
         self._unparsed += len(part)
         parsed = len(part)

@@ -9,7 +9,54 @@ from starlette.requests import ClientDisconnect
 
 from clv.service.problems import RefusedError
 
-__all__ = ["chunks", "stored"]
+__all__ = ["Bodies", "chunks", "stored"]
+
+# Of each body; more than enough for one passenger, so that large bodies never keep those out.
+_FREE_BYTES = 64 * 1024
+
+
+class Bodies:
+    """Memory for the bodies that a worker is receiving.
+
+    Nobody waits for room, so no two requests can wait for each other; a body that is the only one
+    always finds it.
+
+    Parameters
+    ----------
+    most : int
+        Bytes of all bodies together, not counting the first 64 KiB of each.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    async def read(self, request: Request, most: int) -> bytes:
+        """A whole body of at most so many bytes.
+
+        Raises
+        ------
+        RefusedError
+            As `chunks` does; also 503 if there is no room for it now.
+        """
+        parts, size, held = [], 0, 0
+        try:
+            async for chunk in chunks(request, most, "CLV_MAX_BODY_BYTES"):
+                parts.append(chunk)
+                size += len(chunk)
+                more = size - _FREE_BYTES - held
+                if more > 0:
+                    if self._held > held and self._held + more > self._most:
+                        raise RefusedError(
+                            HTTPStatus.SERVICE_UNAVAILABLE,
+                            "Too many large requests are being received. Try again in a moment.",
+                            headers={"Retry-After": "5"},
+                        )
+                    held += more
+                    self._held += more
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        finally:
+            self._held -= held
 
 
 async def stored(request: Request, path: Path, most: int) -> None:

@@ -40,11 +40,14 @@ def sweep(prefix: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, how: int) -> Iterator[None]:
-    """Hold the lock of a file or folder; OSError if it is held elsewhere and `how` says so."""
+def locked(path: Path, how: int) -> Iterator[int]:
+    """Hold the lock of a file or folder; OSError if it is held elsewhere and `how` says so.
+
+    Yields its descriptor.
+    """
     opened = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(opened, how)
-        yield
+        yield opened
     finally:
         os.close(opened)

@@ -12,10 +12,12 @@ from clv.aside import Aside
 from clv.errors import NotTrainedError, PromotionError, RegistryError, StoreError
 from clv.registry import Registry, Version
 from clv.service.access import Keyring
+from clv.service.connections import Connections
 from clv.service.metrics import Metrics
 from clv.service.models import Models, load
 from clv.service.problems import RefusedError
 from clv.service.reality import Reality
+from clv.service.receiving import Bodies
 from clv.service.schemas import ReadyOut
 from clv.service.uploads import Uploads
 from clv.settings import Settings
@@ -50,6 +52,8 @@ class Worker:
     queries: RequestQueries
     reality: Reality
     uploads: Uploads
+    bodies: Bodies
+    connections: Connections
     draining: bool = False
     _registry_calls: Aside = field(
         default_factory=lambda: Aside("registry", _REGISTRY_CALLS, _REGISTRY_S, _registry_hangs),
@@ -73,7 +77,7 @@ class Worker:
             reasons.append(str(error))
         if broken := await self._store_fails():
             reasons.append(broken)
-        warnings = self.models.warnings()
+        warnings = self.warnings()
         if reasons:
             raise RefusedError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -89,10 +93,19 @@ class Worker:
             warnings=warnings,
         )
 
+    def warnings(self) -> list[str]:
+        """What needs attention although this worker is ready."""
+        return [
+            *self.models.warnings(),
+            *self.connections.warnings(),
+            *self.metrics.warnings(),
+        ]
+
     def pulse(self) -> None:
         """Bring the gauges up to date."""
+        self.metrics.check()
         self.metrics.set_state(
-            self.models.versions(), self.request_log.waiting_rows, len(self.models.warnings())
+            self.models.versions(), self.request_log.waiting_rows, len(self.warnings())
         )
 
     async def ask_registry(self, question: Callable[..., _T], *arguments: Any) -> _T:

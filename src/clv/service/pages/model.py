@@ -90,7 +90,7 @@ async def model_view(worker: Worker) -> ModelView:
         manifest,
         await _training(worker, serving) if serving else None,
         versions,
-        tuple(worker.models.warnings()),
+        tuple(worker.warnings()),
     )
 
 

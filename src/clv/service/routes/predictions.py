@@ -1,6 +1,5 @@
 """Predictions: parse, call, keep, answer."""
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ from pydantic_core import to_json
 from clv.bundle import Prediction, Predictor
 from clv.clock import utc_now
 from clv.schema import Activity
-from clv.service.body import documented, parsed
+from clv.service.body import FEW_VALUES, documented, parsed
 from clv.service.models import Serving
 from clv.service.schemas import (
     BatchIn,
@@ -23,11 +22,10 @@ from clv.service.schemas import (
     answer,
     tracked,
 )
-from clv.service.worker import worker_of
+from clv.service.worker import Worker, worker_of
 
 __all__ = ["router"]
 
-_log = logging.getLogger(__name__)
 _Said = TypeVar("_Said")
 
 router = APIRouter(tags=["predictions"])
@@ -45,7 +43,7 @@ async def predict(request: Request) -> Response:
     Returns once the request is tracked.
     """
     worker = worker_of(request)
-    asked = await parsed(PredictIn, request)
+    asked = await parsed(PredictIn, request, values=FEW_VALUES)
     models = worker.models.current()
     version = models.champion.version
 
@@ -54,7 +52,9 @@ async def predict(request: Request) -> Response:
         return model.predict_one(*activity, level=asked.level).in_cents()
 
     said = ask(models.champion)
-    row = tracked(asked, said, version, utc_now(), _in_shadow(models, ask), models.shadow_version)
+    row = tracked(
+        asked, said, version, utc_now(), _in_shadow(worker, models, ask), models.shadow_version
+    )
     await worker.request_log.append([row])
     worker.metrics.predicted(version, said)
     return _json(answer(asked.id, said, _note(asked, said, models.champion), version))
@@ -79,7 +79,7 @@ async def predict_batch(request: Request) -> Response:
         return model.predict(Activity.of(*columns), level=body.level).in_cents().rows()
 
     said = ask(models.champion)
-    shadows: Sequence[Prediction | None] = _in_shadow(models, ask) or [None] * len(said)
+    shadows: Sequence[Prediction | None] = _in_shadow(worker, models, ask) or [None] * len(said)
     now = utc_now()
     await worker.request_log.append(
         [
@@ -95,14 +95,15 @@ async def predict_batch(request: Request) -> Response:
     return _json({"predictions": answers})
 
 
-def _in_shadow(models: Serving, ask: Callable[[Predictor], _Said]) -> _Said | None:
+def _in_shadow(worker: Worker, models: Serving, ask: Callable[[Predictor], _Said]) -> _Said | None:
     """What the challenger would answer; its failure is nobody's but its own."""
     if models.challenger is None:
         return None
     try:
         return ask(models.challenger)
-    except Exception:  # noqa: BLE001
-        _log.exception("Version %s failed in shadow", models.shadow_version)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the champion's answer stands
+        worker.models.shadow_failed(models.challenger.version, error)
+        worker.metrics.shadow_failed(models.challenger.version)
         return None
 
 
