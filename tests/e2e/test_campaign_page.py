@@ -1,7 +1,6 @@
 """The Campaign page in a real browser: a list goes in, a verdict and a list to bid on come out."""
 
 import csv
-import io
 import math
 import os
 import subprocess
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import openpyxl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -18,6 +16,7 @@ from clv.service.pages import static
 from support.browser import ACCESSIBLE, DESKTOP, PHONE, Open, Scheme, shot
 from support.browser import visit as open_file
 from support.server import Server, serving
+from support.workbooks import write_xlsx
 
 EXAMPLE = Path(static.__file__).parent / "static" / "example-passengers.csv"
 HEADER = "id,recency_7,frequency_7,monetary_7\n"
@@ -542,18 +541,6 @@ def test_columns_with_other_names_are_matched_by_choice(visit: Open) -> None:
         assert page.input_value(f"#map-{column}") == name
 
 
-def workbook(**sheets: list[list[Any]]) -> bytes:
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for name, rows in sheets.items():
-        sheet = book.create_sheet(name)
-        for row in rows:
-            sheet.append(row)
-    content = io.BytesIO()
-    book.save(content)
-    return content.getvalue()
-
-
 def test_a_list_is_looked_at_before_it_is_judged(visit: Open) -> None:
     seen = visit("/")
     page = seen.page
@@ -581,15 +568,16 @@ def test_a_list_is_looked_at_before_it_is_judged(visit: Open) -> None:
     expect(page.locator("#answer")).to_contain_text("20,000 passengers")
 
 
-def test_the_sheet_of_a_workbook_can_be_chosen(visit: Open) -> None:
+def test_the_sheet_of_a_workbook_can_be_chosen(visit: Open, tmp_path: Path) -> None:
     page = visit("/", width=PHONE).page
     head = HEADER.strip().split(",")
     sheets = {
         name: [head, *([k, 1 + k % 7, 1 + k % 5, 10.5 + k] for k in range(rows))]
         for name, rows in (("April", 60), ("May", 40))
     }
-    content = workbook(Notes=[["made by", "marketing"]], **sheets)
-    page.set_input_files("#list", {"name": "plan.XLSX", "mimeType": "", "buffer": content})
+    notes = {"Notes": [["made by", "marketing"]]}
+    book = write_xlsx(tmp_path / "plan.xlsx", notes | sheets)
+    page.set_input_files("#list", book)
     expect(page.locator("#sheet")).to_have_value("April")
     page.click("#send")
     expect(page.locator("#answer")).to_contain_text("60 passengers")

@@ -102,8 +102,9 @@ def read_customers(
     wrong = [one for one in findings if one.severity == "left out" and one.code != "duplicate"]
     if not keep.any() or (wrong and on_invalid == "stop"):
         advice = "Correct them, or have such rows left out." if keep.any() else "Correct the table."
+        kept = f"{int(keep.sum()):,} of {rows_read:,} {'row' if rows_read == 1 else 'rows'}"
         raise DataError(
-            f"'{source.name}' cannot be used as it is: of {rows_read:,} rows {int(keep.sum()):,} "
-            f"can. {' '.join(map(str, findings))} {advice}"
+            f"'{source.name}' cannot be used as it is: {kept} can be used. "
+            f"{' '.join(map(str, findings))} {advice}"
         )
     return Customers(every[keep], Activity(*matrix[keep].T.copy()), rows_read, findings)
