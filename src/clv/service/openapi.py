@@ -13,13 +13,14 @@ from clv.service.schemas import (
     PredictIn,
     Problem,
     PromoteIn,
+    RollbackIn,
     SegmentIn,
     TryOutIn,
 )
 
 __all__ = ["describe"]
 
-_BODIES = (PredictIn, TryOutIn, BatchIn, PromoteIn, SegmentIn, OutcomesIn)
+_BODIES = (PredictIn, TryOutIn, BatchIn, PromoteIn, RollbackIn, SegmentIn, OutcomesIn)
 _REF = "#/components/schemas/{model}"
 
 _SAYS = {
@@ -100,7 +101,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         statuses |= {408, 413, 422}
     if operation.get("parameters"):
         statuses |= {422}
-    if path.startswith("/api/models/"):
+    if path.startswith("/api/models/{"):
         statuses |= {404, 409}
     if path == "/metrics":
         statuses -= {503}
