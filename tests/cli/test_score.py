@@ -1,5 +1,6 @@
 """`clv score` and `clv validate`: what they print, and what they refuse."""
 
+import gzip
 import json
 import os
 import sqlite3
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -332,3 +334,43 @@ def test_standard_output_gets_the_table_and_nothing_else(trained_home, tmp_path)
     assert header.startswith('"id","monetary_30"')
     assert (first.split(",")[0], second.split(",")[0]) == ('"1"', '"\'=1"')
     assert "2 rows to /dev/stdout" in done.stderr
+
+
+def another_tool(folder: Path) -> Path:
+    (folder / "rfm.csv").write_text("customer_id,frequency,recency,T,monetary_value\n1,2,3,8,2\n")
+    return folder / "rfm.csv"
+
+
+def wrong_checksum(folder: Path) -> Path:
+    header = "id,recency_7,frequency_7,monetary_value_7\n"
+    content = bytearray(gzip.compress(f"{header}1,1,1,10.5\n".encode(), 0))
+    content[content.index(b"10.5")] = ord("9")
+    (folder / "list.csv.gz").write_bytes(content)
+    return folder / "list.csv.gz"
+
+
+def view_of_files(folder: Path) -> Path:
+    (folder / "secret.txt").write_text("hush")
+    with duckdb.connect(str(folder / "list.duckdb")) as connection:
+        connection.execute(
+            "CREATE VIEW passenger_activity_after_registration AS SELECT content AS id, "
+            f"1 AS recency_7, 1 AS frequency_7, 1 AS monetary_value_7 "
+            f"FROM read_text('{folder}/secret.txt')"
+        )
+    return folder / "list.duckdb"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (another_tool, "is a table of another tool"),
+        (wrong_checksum, "it is damaged (CRC check failed"),
+        (view_of_files, "reads more than tables of this file"),
+    ],
+)
+def test_a_file_that_is_no_table_of_activity_is_refused_in_a_line(make, says, clv, tmp_path):
+    refused = clv("score", make(tmp_path), "--output", tmp_path / "out.csv")
+    assert refused.code == 1
+    assert says in refused.err
+    assert refused.err.count("\n") == 1
+    assert not (tmp_path / "out.csv").exists()
