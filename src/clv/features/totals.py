@@ -37,26 +37,14 @@ def copies(known: Table, rows: int) -> tuple[Table, int]:
         times = _PART
         known = known.filter(unix_micros(known.ridden_at) // 1_000_000 % _PART == 0)
     same = known.group_by("customer_id", "ridden_at", "cents").agg(rows=known.count())
+    paid = same.cents >= 0
     instants = same.group_by("customer_id", "ridden_at").agg(
-        rows=total(same.rows), amounts=same.count()
+        again=total(same.rows - 1),
+        amounts=same.count(where=paid),
+        rows=total(ibis.ifelse(paid, same.rows, 0)),
     )
     lines = ibis.ifelse(instants.amounts > 1, instants.rows, 0)
-    return instants.agg(copies=total(instants.rows - instants.amounts), lines=total(lines)), times
-
-
-def joined_of(done: Table) -> Table:
-    """One row: rides that belong to a customer, and those of them before the registration."""
-    return done.agg(rides=total(done.rides), early=total(done.early))
-
-
-def totals_of(customers: Table) -> Table:
-    """One row: customers by what is known of them."""
-    return customers.agg(
-        customers=customers.count(),
-        observed=number(customers.observed),
-        due=number(customers.due),
-        floored=number(customers.observed & customers.floored),
-    )
+    return instants.agg(copies=total(instants.again), lines=total(lines)), times
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +91,9 @@ class Totals(Fetched):
             "of one receipt have"
         )
         name_it = (
-            "Each row counts as a ride. If several are one ride, name the column with its number: "
-            "--ride-column."
+            "Each row counts as a ride. If several are one ride, name the column with its number "
+            f"with --ride-column, or make one of all rows {instant} with --ride-column "
+            f"{columns.time}."
         )
         for severity, code, column, rows, says, action in (
             (
