@@ -47,6 +47,21 @@ def copies(known: Table, rows: int) -> tuple[Table, int]:
     return instants.agg(copies=total(instants.again), lines=total(lines)), times
 
 
+def joined_of(done: Table) -> Table:
+    """One row: rides that belong to a customer, and those of them before the registration."""
+    return done.agg(rides=total(done.rides), early=total(done.early))
+
+
+def totals_of(customers: Table) -> Table:
+    """One row: customers by what is known of them."""
+    return customers.agg(
+        customers=customers.count(),
+        observed=number(customers.observed),
+        due=number(customers.due),
+        floored=number(customers.observed & customers.floored),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Totals(Fetched):
     """Customers by what is known of them, and rides beside others.
