@@ -107,7 +107,7 @@ def test_ids_that_are_numbers_here_and_text_there_are_the_same_customers(
     assert [(row["id"], row["monetary_value_7"]) for row in activity_of(output)] == [
         ("7", 2.0), ("8", 0.0),
     ]  # fmt: skip
-    assert counted(built) == {}
+    assert counted(built) == {"dates": 2}
 
 
 def test_rides_of_strangers_and_before_the_registration_are_left_out_and_counted(
@@ -154,7 +154,7 @@ def test_the_words_for_cancelled_and_refund_can_be_others(tmp_path: Path, output
     ]  # fmt: skip
     path = write(table_of(log), tmp_path / "log.parquet")
     built = on_duckdb(path, output, words=Words(["storniert"], ["gutschrift"]))
-    assert counted(built) == {"cancelled": 1, "refund": 1}
+    assert counted(built) == {"completed": 3, "cancelled": 1, "refund": 1}
     assert activity_of(output)[0]["monetary_value_7"] == 4.0
 
 

@@ -102,7 +102,7 @@ class Counts(Fetched):
             says = "no time zone, where other rows have one"
             yield Finding("kept", "no-zone", columns.time, self.unzoned, says, "They are UTC.")
         if 0 < self.worded < self.rows - self.no_customer:
-            says = "no whole numbers, where other ids are"
+            says = "ids that are not whole numbers, beside others that are"
             action = "All ids are text: 007 is not 7."
             yield Finding("kept", "text-id", columns.customer, self.worded, says, action)
 

@@ -155,7 +155,7 @@ def registrations_read(customer: str) -> Table:
 def identifier(column: Value) -> Value:
     """An id as it is written, but for 70001.0, which is 70001; null of whatever names nobody."""
     if column.type().is_floating():
-        return ibis.ifelse(column.isnan(), None, column).cast("int64")
+        return column.try_cast("int64")  # null of NaN
     if not column.type().is_string():
         return column
     bare = column.re_extract(_WHOLE_FLOAT, 1).nullif("").coalesce(column)

@@ -127,7 +127,9 @@ class RideColumns:
             find.optional("ride", ()),
             find.optional("quantity", ()),
         )
-        require_distinct(name, {f"--{role}-column": one for role, one in columns.all().items()})
+        # All rows at one time may be one ride, so that this column may be the one of times.
+        own = {role: one for role, one in columns.all().items() if role != "ride"}
+        require_distinct(name, {f"--{role}-column": one for role, one in own.items()})
         return columns
 
     def unused_quantity(self, available: Sequence[str]) -> str | None:

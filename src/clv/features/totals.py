@@ -37,11 +37,14 @@ def copies(known: Table, rows: int) -> tuple[Table, int]:
         times = _PART
         known = known.filter(unix_micros(known.ridden_at) // 1_000_000 % _PART == 0)
     same = known.group_by("customer_id", "ridden_at", "cents").agg(rows=known.count())
+    paid = same.cents >= 0
     instants = same.group_by("customer_id", "ridden_at").agg(
-        rows=total(same.rows), amounts=same.count()
+        again=total(same.rows - 1),
+        amounts=same.count(where=paid),
+        rows=total(ibis.ifelse(paid, same.rows, 0)),
     )
     lines = ibis.ifelse(instants.amounts > 1, instants.rows, 0)
-    return instants.agg(copies=total(instants.rows - instants.amounts), lines=total(lines)), times
+    return instants.agg(copies=total(instants.again), lines=total(lines)), times
 
 
 def joined_of(done: Table) -> Table:
@@ -103,8 +106,9 @@ class Totals(Fetched):
             "of one receipt have"
         )
         name_it = (
-            "Each row counts as a ride. If several are one ride, name the column with its number: "
-            "--ride-column."
+            "Each row counts as a ride. If several are one ride, name the column with its number "
+            f"with --ride-column, or make one of all rows {instant} with --ride-column "
+            f"{columns.time}."
         )
         for severity, code, column, rows, says, action in (
             (
