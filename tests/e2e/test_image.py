@@ -148,6 +148,11 @@ def test_an_image_that_is_only_run_reveals_nothing_without_a_key(
         assert "No API key exists" in warning
 
 
+def test_the_licence_reaches_the_build_which_needs_it() -> None:
+    assert "!LICENSE\n" in (ROOT / ".dockerignore").read_text()
+    assert "COPY pyproject.toml README.md LICENSE ./" in (ROOT / "Dockerfile").read_text()
+
+
 def test_compose_opens_the_service_on_this_machine_alone() -> None:
     app = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["app"]
     assert all(port.startswith("127.0.0.1:") for port in app["ports"])
