@@ -74,8 +74,8 @@ def is_there(url: str) -> bool:
 def back_up(url: str, output: Path) -> int:
     """Copy a SQLite database into one file, as it was committed at one moment.
 
-    Others may write meanwhile. The copy is checked before it gets its name, and has the
-    permissions of the database.
+    Others may write meanwhile. The copy is checked before it gets its name. A new one can be read
+    by its owner alone, one that is replaced keeps its permissions.
 
     Parameters
     ----------
@@ -167,9 +167,10 @@ def copy_of(connection: Connection, file: Path, output: Path) -> Iterator[Path]:
             # one, and would roll the journal back into the new copy.
             for left in (part, _beside(part, "-journal")):
                 left.unlink(missing_ok=True)
-            part.touch(exist_ok=False)
-            with suppress(PermissionError):  # not every disk has permissions
-                shutil.copymode(file, part)
+            part.touch(0o600, exist_ok=False)
+            if output.exists():
+                with suppress(PermissionError):  # not every disk has permissions
+                    shutil.copymode(output, part)
             _vacuum_into(connection, part, output)
             with closing(sqlite3.connect(part)) as copy:
                 set_id(copy, new_id())

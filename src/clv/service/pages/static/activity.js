@@ -12,7 +12,7 @@
         id, row.recency_7, row.frequency_7, money(row.monetary_7), money(row.monetary_30),
         known(row.p_return, (share) => percent(share, 1)), known(row.score_bin, String), row.model_version,
       ];
-      const when = make("time", { dateTime: row.requested_at, title: row.requested_at }, moment(row.requested_at));
+      const when = make("time", { dateTime: row.requested_at, title: row.requested_at }, row.requested_at === null ? "unknown" : moment(row.requested_at));
       return make("tr", {}, make("td", {}, when), ...cells.map((cell) => make("td", {}, typeof cell === "number" ? String(cell) : cell)));
     }));
     by(`${place}-scroll`).hidden = !rows.length;
