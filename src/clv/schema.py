@@ -12,6 +12,7 @@ the BTYD literature. A customer without a ride has zeros.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from clv.errors import DataError
 
 __all__ = [
+    "CLOCK_TOLERANCE",
     "CONTRADICTIONS",
     "DEFAULT_PREDICTIONS",
     "DEFAULT_RIDES",
@@ -47,6 +49,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Instants = NDArray[np.datetime64]  # microseconds, UTC
+
+#: Moments up to so far ahead are taken for now: clocks of two machines differ.
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 #: Where an activity table is looked for in a database, unless told otherwise.
 DEFAULT_TABLE = "passenger_activity_after_registration"

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
+from clv.clock import utc_now
 from support.waiting import until
 
 PASSENGER = {"id": 1234, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
@@ -101,6 +102,17 @@ def test_without_anything_there_is_nothing_to_say(client: httpx.Client) -> None:
     assert quality["judged"] == 0
     assert quality["bias"] is None  # null, not NaN
     assert quality["label_coverage"] is None
+
+
+def test_a_clock_that_is_a_little_ahead_is_put_up_with(client: httpx.Client) -> None:
+    ahead = [(utc_now() + timedelta(seconds=seconds)).isoformat() for seconds in (50, 600)]
+    for field in ("as_of", "registered_at"):
+        outcome = {"id": 1, "monetary_30": 1}
+        sent = {"outcomes": [outcome | {field: ahead[0]}]}
+        assert client.post("/api/outcomes", json=sent).status_code == 200
+        refused = client.post("/api/outcomes", json={"outcomes": [outcome | {field: ahead[1]}]})
+        assert refused.status_code == 422
+        assert "up to a minute ahead is taken for now" in refused.text
 
 
 @pytest.mark.parametrize(

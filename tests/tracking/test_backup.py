@@ -704,10 +704,30 @@ def test_a_full_disk_leaves_what_was_there(database: Path, saved: Path, tmp_path
     assert names_in(database.parent) == ["tracking.sqlite"]
 
 
-def test_a_backup_is_as_private_as_the_database(database: Path, tmp_path: Path) -> None:
-    database.chmod(0o600)
-    back_up(url_of(database), tmp_path / "saved")
-    assert (tmp_path / "saved").stat().st_mode & 0o777 == 0o600
+def test_files_are_made_for_their_owner_alone_and_keep_what_they_were_given(
+    database: Path, tmp_path: Path
+) -> None:
+    def mode(file: Path) -> int:
+        return file.stat().st_mode & 0o777
+
+    before = os.umask(0o022)
+    try:
+        new, saved = tmp_path / "new" / "tracking.sqlite", tmp_path / "saved"
+        engine = open_database(f"sqlite:///{new}")
+        upgrade(engine)
+        assert [mode(one) for one in sorted(new.parent.iterdir())] == [0o600] * 3
+        engine.dispose()
+        database.chmod(0o640)
+        back_up(f"sqlite:///{database}", saved)
+        assert mode(saved) == 0o600
+        saved.chmod(0o640)
+        back_up(f"sqlite:///{database}", saved)
+        assert mode(saved) == 0o640
+        kept = tmp_path / "kept"
+        restore(saved, f"sqlite:///{database}", keep=kept)
+        assert (mode(kept), mode(database)) == (0o600, 0o640)
+    finally:
+        os.umask(before)
 
 
 def test_what_was_there_is_kept_only_where_it_has_rows_and_never_over_another(

@@ -24,7 +24,7 @@ from clv.data.conform import (
 from clv.data.findings import Tally
 from clv.data.numbers import Notation
 from clv.data.sources import Source
-from clv.schema import ID_NAMES, Floats, Instants, Ints, Mask, Window
+from clv.schema import CLOCK_TOLERANCE, ID_NAMES, Floats, Instants, Ints, Mask, Window
 
 __all__ = ["OutcomeBatch", "read_outcomes"]
 
@@ -167,16 +167,20 @@ def _moments(
     array = batch.column(name)
     moments = read_instants(array)
     unreadable = np.isnat(moments) & np.asarray(pc.is_valid(array), dtype=bool)
-    late = moments > _instant(now)
+    late = moments > _instant(now + CLOCK_TOLERANCE)
     early = moments < np.datetime64("1970-01-01", "us")
     for code, says, rows in (
         ("before-1970", "before 1970; expected a moment of a ride-hailing company", early),
         ("not-a-moment", f"no moment that can be read; {_MOMENT}", unreadable),
-        ("in-the-future", "in the future; expected a moment that has passed", late),
+        (
+            "in-the-future",
+            "more than a minute in the future; expected a moment that has passed",
+            late,
+        ),
     ):
         if rows.any():
             problems.append(problem_of(code, name, says, rows, array))
-    return moments
+    return np.where(late, moments, np.minimum(moments, _instant(now)))
 
 
 def _backwards(

@@ -1,9 +1,8 @@
 """The tracking database as one file: SQLite only, PostgreSQL has tools of its own."""
 
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, select
@@ -74,8 +73,8 @@ def is_there(url: str) -> bool:
 def back_up(url: str, output: Path) -> int:
     """Copy a SQLite database into one file, as it was committed at one moment.
 
-    Others may write meanwhile. The copy is checked before it gets its name, and has the
-    permissions of the database.
+    Others may write meanwhile. The copy is checked before it gets its name. A new one can be read
+    by its owner alone, one that is replaced keeps its permissions.
 
     Parameters
     ----------
@@ -163,8 +162,8 @@ def copy_of(connection: Connection, file: Path, output: Path) -> Iterator[Path]:
     try:
         # Absolute: some builds of SQLite take a name that begins with "file:" for a URI.
         with replacing(output.absolute()) as part:
-            with suppress(PermissionError):  # not every disk has permissions
-                shutil.copymode(file, part)
+            if not output.exists():  # of the owner alone: it holds what customers spent
+                part.chmod(0o600)
             _vacuum_into(connection, part, output)
             with closing(sqlite3.connect(part)) as copy:
                 set_id(copy, new_id())

@@ -1,9 +1,10 @@
 """Opening the tracking database: SQLite for one machine, PostgreSQL for more."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -193,6 +194,9 @@ def _open_sqlite(url: URL) -> Engine:
             f"The folder of the tracking database {name} cannot be made: {error.strerror}. "
             "Make it, or set CLV_DATABASE_URL to a file elsewhere."
         ) from error
+    # Who asked about whom is nobody else's to read. SQLite gives what it keeps beside it the same.
+    with suppress(OSError):  # it is there, or SQLite says what is wrong
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     use_one_sqlite()
     engine = create_engine(url, **_POOL)
     watch = guard(engine)
