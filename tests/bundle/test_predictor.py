@@ -88,7 +88,7 @@ def test_one_passenger_is_answered_like_many(served: Predictor) -> None:
 def test_threads_that_share_a_predictor_do_not_disturb_each_other(served: Predictor) -> None:
     rng = np.random.default_rng(0)
     parts = [
-        Activity.of(rng.integers(0, 8, n), rng.integers(0, 9, n), rng.exponential(40, n))
+        Activity.of(rng.integers(1, 8, n), rng.integers(1, 9, n), rng.exponential(40, n))
         for n in rng.integers(1, 400, 40)
     ]
     alone = [served.predict(part).monetary.tolist() for part in parts]

@@ -65,7 +65,7 @@ class FakeMlflow:
             file = self.bundle / below.rsplit("/", 1)[-1]
             return file.read_bytes() if file.is_file() else b"of the server's choice\n"
         if not query["path"][0].endswith("bundle"):
-            return {"files": [{"path": "bundle", "is_dir": True}]}
+            return {"files": []}  # below a file there is none
         files = [
             {"path": file.name, "is_dir": False, "file_size": file.stat().st_size}
             for file in self.bundle.iterdir()
