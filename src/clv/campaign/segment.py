@@ -100,7 +100,7 @@ class Segment:
         return self._sums.expected
 
     def depths_above(self, value: float) -> Ints:
-        """For each score bin, the depth of its last member whose expected increment exceeds `value`.
+        """For each score bin, the depth of its last member expected to bring more than that.
 
         Within a bin expected increments never rise from one member to the next, so the depth with
         the highest gain at this price per member is among these, and 0; found without a look at
