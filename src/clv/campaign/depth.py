@@ -56,9 +56,9 @@ class DepthPoint:
 
 def best_depth(segment: Segment, campaign: Campaign) -> DepthPoint:
     """The depth with the highest expected profit (value less cost); nobody if none is above 0."""
-    customers = np.arange(len(segment) + 1)
-    profit = campaign.worth * segment.totals() - campaign.cost * customers
-    return depth_point(segment, campaign, int(np.argmax(profit)))
+    depths = segment.depths_above(campaign.needed)
+    gain = campaign.worth * segment.totals()[depths] - campaign.cost * depths
+    return depth_point(segment, campaign, int(depths[np.argmax(gain)]))
 
 
 def depth_curve(segment: Segment, campaign: Campaign, best: DepthPoint) -> tuple[DepthPoint, ...]:

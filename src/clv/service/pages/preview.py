@@ -23,7 +23,7 @@ __all__ = ["preview"]
 
 _MEMORY = "256MB"
 _MOST_COLUMNS = 30
-_LONGEST = 60  # characters of a cell
+_LONGEST = 60  # characters of a cell, and of a name that is one
 # Words that columns are often named with; the names that are understood anyway come first.
 _COLUMNS = ("id", *(column.name for column in WINDOW.features))
 _WORDS = dict(
@@ -88,13 +88,14 @@ async def preview(request: Request) -> Response:
             found = await uploads.run(look)
         except DataError as error:
             raise unusable(error, path) from None
-    columns = found.columns[:_MOST_COLUMNS]
+    places = [k for k, name in enumerate(found.columns) if len(name) <= _LONGEST][:_MOST_COLUMNS]
+    columns = [found.columns[place] for place in places]
     taken = _taken(found.matched, columns)
     text = part(
         "preview.html",
         found=found,
         columns=columns,
-        rows=[[_shortened(cell) for cell in row[:_MOST_COLUMNS]] for row in found.rows],
+        rows=[[_shortened(row[place]) for place in places] for row in found.rows],
         taken=taken,
         meanings={one.chosen: one.meaning for one in taken if one.chosen},
         problem=_without_options(found.problem or ""),
