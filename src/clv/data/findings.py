@@ -1,5 +1,6 @@
 """What is odd about a table: counted, with examples, and with what is done about it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ __all__ = [
     "Finding",
     "Severity",
     "Tally",
+    "as_number_cell",
     "by_severity",
     "shown_value",
     "three_decimals",
@@ -26,6 +28,8 @@ __all__ = [
 
 #: How many rows are shown of each.
 EXAMPLES = 3
+
+_NUMBER_CELL = re.compile(r"-?\d{1,17}e-\d{1,3}")
 
 Severity = Literal["fatal", "left out", "kept"]
 
@@ -85,10 +89,16 @@ class Tally:
             )
 
 
+def as_number_cell(text: str) -> str:
+    """A number cell of a workbook, kept as 85e-1, as people write it; other text as it is."""
+    return f"{float(text):.15g}" if _NUMBER_CELL.fullmatch(text) else text
+
+
 def shown_value(value: object) -> str:
     """A value for a message: text in quotes, everything else as people write it."""
     if isinstance(value, str):  # control characters are shown, not sent to a terminal
-        return f"'{value}'" if value.isprintable() else repr(value)
+        text = as_number_cell(value)
+        return f"'{text}'" if text.isprintable() else repr(text)
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, datetime):

@@ -269,7 +269,7 @@ def count_numbers(array: pa.Array) -> NumberCounts:
     currencies = sorted(set(_currencies(text.filter(pa.array(number)))))
     return NumberCounts(
         int(times[number].sum()),
-        int(times[_matches(text, PLAIN)].sum()),
+        int(times[_matches(values, PLAIN)].sum()),
         {one: int(times[mask].sum()) for one, mask in fits.items()},
         _first(text, dot & ~comma),
         _first(text, comma & ~dot),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clv.data.conform import notations_of
 from clv.data.customers import id_names
-from clv.data.findings import Finding
+from clv.data.findings import Finding, as_number_cell
 from clv.data.numbers import Notation, NumberFormat
 from clv.data.sources import open_source
 from clv.errors import DataError
@@ -117,4 +117,4 @@ def _column(names: tuple[str, ...], available: list[str], renamed: Mapping[str, 
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else as_number_cell(str(value))

@@ -75,7 +75,7 @@ def amount(text: Value, notation: Notation) -> Value:
 
 def _counts(column: Value) -> Table:
     text = _unified(column)
-    table = column.as_table().select(text=text, marked=_marked(text))
+    table = column.as_table().select(raw=column.strip(), text=text, marked=_marked(text))
     fits = {one: table.marked.re_search(one.pattern) for one in NOTATIONS}
     dot = reduce(or_, (mask for one, mask in fits.items() if one.decimal == "."))
     comma = reduce(or_, (mask for one, mask in fits.items() if one.decimal == ","))
@@ -83,7 +83,7 @@ def _counts(column: Value) -> Table:
     left = table.text.re_replace(r"^[+-]?[\d.]+[eE][-+\d]+$|[-+()\d., ']", "").nullif("")
     return table.agg(
         numbers=_number(dot | comma),
-        plain=_number(table.text.re_search(PLAIN)),
+        plain=_number(table.raw.re_search(PLAIN)),
         dot=table.text.min(where=dot & ~comma),
         comma=table.text.min(where=comma & ~dot),
         either=table.text.min(where=dot & comma & marks),

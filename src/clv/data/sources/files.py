@@ -18,6 +18,8 @@ from clv.data.sources.opened import (
     DELIMITERS,
     TextTable,
     as_utf8,
+    begins,
+    is_gzip,
     opened,
     prepared,
     require_sound_gzip,
@@ -37,6 +39,8 @@ _CSV = "sample_size=-1, header=true, skip=0, comment='', decimal_separator='.'"
 # What DuckDB needs to find out how a table is written grows with the square of its columns.
 _MOST_COLUMNS = 1_000
 _MOST_HEADER_BYTES = 2**20
+# How .xlsx and .ods begin, and .xls: also under the name of a text table.
+_WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _NOT_UTF8 = "it is not text in UTF-8; save it as 'CSV UTF-8'"
 
 
@@ -104,13 +108,13 @@ def _folder(stack: ExitStack) -> Path:
 
 
 def _text_of(path: Path, table: str, ids: Sequence[str], stack: ExitStack) -> TextTable:
-    if path.name.lower().endswith(WORKBOOKS):
+    if path.name.lower().endswith(WORKBOOKS) or begins(path, *_WORKBOOK_MARKS):
         folder = _folder(stack)
         sheets, sheet, findings = sheet_to_csv(path, table, ids, folder / "sheet.csv")
         text = prepared(folder / "sheet.csv", str(path), lambda: folder)
         found = (*findings, *text.findings)
         return TextTable(text.path, ",", text.lines_above, found, tuple(sheets), sheet)
-    if path.name.lower().endswith(".gz"):
+    if is_gzip(path):
         require_sound_gzip(path, str(path))
     text = prepared(path, str(path), lambda: _folder(stack))
     _require_header(text.path, str(path))
@@ -189,6 +193,7 @@ class _TextReader:
         )
 
     def _csv(self, texts: Sequence[str] = (), options: str = _CSV) -> str:
+        options += f", compression={'gzip' if is_gzip(self.text.path) else 'none'}"
         if self.text.delimiter:
             options += f", delim={literal(self.text.delimiter)}"
         if texts:

@@ -19,20 +19,21 @@ from clv.data.findings import Finding
 from clv.data.sources.source import unreadable
 from clv.errors import DataError
 
-__all__ = ["DELIMITERS", "TextTable", "as_utf8", "prepared", "require_sound_gzip"]
+__all__ = [
+    "DELIMITERS",
+    "TextTable",
+    "as_utf8",
+    "begins",
+    "is_gzip",
+    "opened",
+    "prepared",
+    "require_sound_gzip",
+]
 
 DELIMITERS = ",;\t|"
 # How far down a header is looked for.
 _LOOKED_AT = 40
 _PIECE = 2**20
-# How other files begin that were given the name of a text table.
-_NO_TEXT = {
-    b"PK": "it is an Excel workbook or another archive; save it with the ending .xlsx, or the "
-    "sheet as 'CSV UTF-8'",
-    b"\xd0\xcf": "it is an old Excel workbook; save it with the ending .xls, or the sheet as "
-    "'CSV UTF-8'",
-    b"%PDF": "it is a PDF; export the table as 'CSV UTF-8'",
-}
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _NAMES = {"utf-16": "UTF-16", "utf-16-le": "UTF-16", "cp1252": "Windows-1252"}
 
@@ -95,9 +96,8 @@ def prepared(path: Path, name: str, folder: Callable[[], Path]) -> TextTable:
             head = file.read(_PIECE)
     except (OSError, EOFError):  # DuckDB says what is wrong
         return TextTable(path)
-    for begins, fault in _NO_TEXT.items():
-        if head.startswith(begins):
-            raise unreadable(name, fault)
+    if head.startswith(b"%PDF"):
+        raise unreadable(name, "it is a PDF; export the table as 'CSV UTF-8'")
     encoding = next((one for mark, one in _MARKS.items() if head.startswith(mark)), "utf-8-sig")
     if encoding == "utf-8-sig" and b"\0" in head:
         if head[1::2].count(0) < len(head) // 3 or head[::2].count(0):
@@ -119,9 +119,23 @@ def as_utf8(path: Path, folder: Path) -> TextTable:
     return _copied(path, folder, "cp1252", (above, delimiter, titles))
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether a file is packed by gzip, or says so by its name."""
+    return path.name.lower().endswith(".gz") or begins(path, b"\x1f\x8b")
+
+
+def begins(path: Path, *marks: bytes) -> bool:
+    """Whether a file begins with one of these."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8).startswith(marks)
+    except OSError:  # whoever opens it next says what is wrong
+        return False
+
+
 def opened(path: Path) -> BinaryIO:
-    """A file's bytes, unpacked if its name ends in .gz."""
-    unpack = gzip.open if path.name.lower().endswith(".gz") else open
+    """A file's bytes, unpacked if it is gzip's."""
+    unpack = gzip.open if is_gzip(path) else open
     return cast("BinaryIO", unpack(path, "rb"))
 
 
@@ -161,7 +175,7 @@ def _above_header(text: str) -> tuple[int, str | None, str]:
         first = 1
     header = _header_of(lines[first:], delimiter)
     titles = [line for line in lines[first : first + header] if line.strip(" ,;\t|")]
-    return first + header, delimiter, titles[0].strip(" ,;\t|\r")[:60] if titles else ""
+    return first + header, delimiter, titles[0].strip(" ,;\t|\r\n")[:60] if titles else ""
 
 
 def _header_of(lines: list[str], delimiter: str | None) -> int:

@@ -105,4 +105,4 @@ def _require_bounded(path: Path) -> None:
 def _plain(error: str) -> str:
     if "assword" in error:
         return "it is protected by a password"
-    return f"it is no workbook that can be read ({error.splitlines()[0]})"
+    return f"it is not an Excel workbook that can be read ({error.splitlines()[0]})"
