@@ -272,3 +272,32 @@ def test_without_a_champion_it_says_how_to_train_one(command, clv_in, activity_f
         "clv: There is no champion yet. Train one: clv train --data SOURCE"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_that_can_be_read_in_two_ways_waits_for_the_user(clv, tmp_path):
+    header = "id,recency_7,frequency_7,monetary_value_7\n"
+    table, output = tmp_path / "list.csv", tmp_path / "out.csv"
+    table.write_text(f'{header}1,7,4,"1,234"\n2,1,1,900\n')
+    refused = clv("score", table, "--output", output)
+    assert refused.code == 1
+    assert "two ways: '1,234' is 1234" in refused.err
+    assert not output.exists()
+    finished = clv("score", table, "--output", output, "--decimal", ".")
+    assert finished.code == 0
+    assert "read as 1,234.50: ',' for thousands" in finished.err
+    assert pyarrow.csv.read_csv(output)["monetary_30"][0].as_py() >= 1234
+    wrong = clv("score", table, "--output", output, "--decimal", ",", "--thousands", ",")
+    assert wrong.code == 2 or "two different ones" in wrong.err
+
+
+def test_ids_of_nobody_keep_their_row_without_a_prediction(clv, tmp_path):
+    header = "id,recency_7,frequency_7,monetary_value_7\n"
+    table, output = tmp_path / "list.csv", tmp_path / "out.csv"
+    table.write_text(f"{header}70001.0,7,4,12.5\nnan,1,1,9\n")
+    refused = clv("score", table, "--output", output)
+    assert refused.code == 1
+    assert "missing id" in refused.err
+    assert clv("score", table, "--output", output, "--on-invalid", "blank").code == 0
+    scored = pyarrow.csv.read_csv(output)
+    assert scored["id"].to_pylist() == [70001, None]
+    assert scored["monetary_30"][1].as_py() is None

@@ -49,7 +49,7 @@ def written(value: Decimal, notation: Notation, decimals: int, form: str, curren
 
 
 @st.composite
-def columns(draw: st.DrawFn) -> tuple[list[Decimal], list[str], Notation]:
+def columns(draw: st.DrawFn, least: int = -(10**8)) -> tuple[list[Decimal], list[str], Notation]:
     notation = draw(st.sampled_from(NOTATIONS))
     form = draw(st.sampled_from(("before", "after", "tight", "accounts", "trailing", "narrow")))
     currency = draw(st.sampled_from(CURRENCIES))
@@ -57,7 +57,7 @@ def columns(draw: st.DrawFn) -> tuple[list[Decimal], list[str], Notation]:
     values, texts = [], []
     for _ in range(draw(st.integers(1, 8))):
         decimals = draw(st.integers(0, most))
-        value = Decimal(draw(st.integers(-(10**8), 10**8))).scaleb(-decimals)
+        value = Decimal(draw(st.integers(least, 10**8))).scaleb(-decimals)
         values.append(value)
         texts.append(written(value, notation, decimals, form, currency))
     return values, texts, notation
@@ -79,7 +79,7 @@ def test_a_column_is_read_as_it_was_meant_or_refused(column):
     assert read_or_none(texts) in (None, [float(value) for value in values])
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(columns(), st.booleans())
 def test_whoever_says_the_notation_gets_every_number(column, whole):
     values, texts, notation = column
@@ -112,10 +112,9 @@ def read_or_none(texts: list[str]) -> list[float] | None:
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(columns(), st.sampled_from(("csv", "sqlite")))
+@given(columns(least=0), st.sampled_from(("csv", "sqlite")))
 def test_so_it_is_from_a_file(column, kind):
     values, texts, _ = column
-    assume(all(value >= 0 for value in values))
     with tempfile.TemporaryDirectory() as folder:
         rows = [(row, 1, 1, text) for row, text in enumerate(texts)]
         location = Path(folder) / f"list.{kind}"

@@ -99,9 +99,33 @@ def test_columns_may_have_other_names(client: httpx.Client) -> None:
     assert "as in recency_7=last_day" in wrong.json()["detail"]
 
 
+def test_one_column_for_two_is_422_and_a_sentence(client: httpx.Client) -> None:
+    for column in (["recency_7=id"], ["recency_7=id", "frequency_7=id"]):
+        answer = upload(client, as_csv(passengers(5)), column=column)
+        assert answer.status_code == 422
+        assert "is given for both id and recency_7" in answer.json()["detail"]
+
+
+def test_numbers_that_can_be_read_in_two_ways_are_422_until_the_query_says(
+    client: httpx.Client,
+) -> None:
+    content = HEADER.replace(",", ";") + "1;3;2;1,234\n2;7;1;900\n"
+    refused = upload(client, content)
+    assert refused.status_code == 422
+    assert "'1,234' is 1234" in refused.json()["detail"]
+    assert "`decimal` ." in refused.json()["detail"]
+    said = upload(client, content, decimal=".").json()
+    assert [one["says"] for one in said["findings"]] == [
+        "read as 1,234.50: ',' for thousands, '.' as decimal mark"
+    ]
+    assert upload(client, content, decimal=",", thousands="none").status_code == 200
+    assert upload(client, content, decimal=",", thousands=",").status_code == 422
+
+
 @pytest.mark.parametrize(
     ("terms", "field"),
     [
+        ({"decimal": ";"}, "query.decimal"),
         ({"margin": "0"}, "query.margin"),
         ({"margin": "much"}, "query.margin"),
         ({"cost": "-1"}, "query.cost"),
