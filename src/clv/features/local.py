@@ -66,6 +66,7 @@ def duckdb_engine(output: Path, memory_limit: str | None = None) -> Iterator[Eng
                 raise UsageError(
                     f"--memory-limit {memory_limit!r}: expected a size such as 500MB or 4GB."
                 ) from error
+        connection.execute("SET lock_configuration = true")
         yield _DuckDB(connection, output)
 
 

@@ -18,13 +18,23 @@ from clv.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["NO_INSTALLS", "DuckDBSource", "attach", "connect", "literal", "lock", "quote"]
+__all__ = [
+    "NO_INSTALLS",
+    "DuckDBSource",
+    "attach",
+    "attach_table",
+    "connect",
+    "literal",
+    "lock",
+    "quote",
+]
 
 #: Extensions come from the network and run as code: none is installed or loaded by itself.
 NO_INSTALLS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+_ALIAS = "source_file"
 # Where the rows of a view may come from: the file's own tables, and constants.
 _OWN = {"SEQ_SCAN", "INDEX_SCAN", "COLUMN_DATA_SCAN", "DUMMY_SCAN", "EMPTY_RESULT",
         "EXPRESSION_SCAN", "CTE_SCAN", "REC_CTE_SCAN", "RECURSIVE_CTE_SCAN", "DELIM_SCAN",
@@ -96,23 +106,28 @@ def lock(connection: duckdb.DuckDBPyConnection, *paths: Path, folders: Sequence[
     connection.execute("SET enable_external_access = false; SET lock_configuration = true")
 
 
-def attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> str:
-    """Attach a DuckDB file read-only, lock the connection, and say what its table is called in SQL.
+def attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> tuple[str, bool]:
+    """Attach a DuckDB file read-only and lock the connection.
+
+    Returns
+    -------
+    relation : str
+        The table in SQL.
+    is_view : bool
 
     Raises
     ------
     DataError
         If there is no such table, or it is a view of anything but tables of the file.
     """
-    alias = "source_file"
     try:
-        connection.execute(f"ATTACH {literal(str(path))} AS {alias} (READ_ONLY)")
+        connection.execute(f"ATTACH {literal(str(path))} AS {_ALIAS} (READ_ONLY)")
         lock(connection)
         found = connection.execute(
             "SELECT schema_name, table_name, false FROM duckdb_tables() WHERE database_name = $1 "
             "UNION ALL SELECT schema_name, view_name, true FROM duckdb_views() "
             "WHERE database_name = $1 AND NOT internal",
-            [alias],
+            [_ALIAS],
         ).fetchall()
     except duckdb.Error as error:
         raise unreadable(str(path), error) from error
@@ -124,10 +139,20 @@ def attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> str
     if wanted not in tables:
         raise no_such_table(str(path), table, list(tables))
     name, is_view = tables[wanted]
-    relation = f"{alias}.{name}"
+    relation = f"{_ALIAS}.{name}"
     if is_view:
         _require_own(connection, path, table, relation)
-    return relation
+    return relation, bool(is_view)
+
+
+def attach_table(connection: duckdb.DuckDBPyConnection, path: Path, relation: str) -> str:
+    """Attach the file of a relation to one more connection, and say what it is called there."""
+    try:
+        alias = f"source_{len(connection.execute('SHOW DATABASES').fetchall())}"
+        connection.execute(f"ATTACH {literal(str(path))} AS {alias} (READ_ONLY)")
+    except duckdb.Error as error:
+        raise unreadable(str(path), error) from error
+    return alias + relation.removeprefix(_ALIAS)
 
 
 def _require_own(

@@ -13,7 +13,7 @@ import duckdb
 
 from clv.data.findings import Finding
 from clv.data.numbers import AMBIGUOUS, NumberFormat
-from clv.data.sources.duck import DuckDBSource, attach, connect, literal, lock, quote
+from clv.data.sources.duck import DuckDBSource, attach, attach_table, connect, literal, lock, quote
 from clv.data.sources.opened import (
     DELIMITERS,
     TextTable,
@@ -67,7 +67,9 @@ def file_source(
     with ExitStack() as stack:
         if name.endswith(".duckdb"):
             own = connect(stack, memory_limit)
-            relation = attach(own, path, table)
+            relation, is_view = attach(own, path, table)
+            if connection is not None and not is_view:  # a table is data; views stay locked in
+                own, relation = connection, attach_table(connection, path, relation)
             yield _typed(own, path, relation, ids, numbers)
         elif name.endswith(".parquet") or path.is_dir():
             own = connection or _locked(stack, memory_limit, path)
