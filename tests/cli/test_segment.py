@@ -93,7 +93,7 @@ def test_a_page_opens_anywhere(clv, steady, tmp_path) -> None:
         (("--margin", "1.5", "--cost", "1"), "margin=1.5: expected a share from 0.0001", 1),
         (("--margin", "0.2", "--cost", "-1"), "cost=-1.0: expected 0 to", 1),
         ((*TERMS, "--column", "recency_7"), "--column recency_7: expected a name", 2),
-        ((*TERMS, "--column", "day=x"), "no column 'day' to be called otherwise", 1),
+        ((*TERMS, "--column", "day=x"), "Unknown name 'day' in the column mapping", 1),
         (("--margin", "0.2"), "--cost", 2),
     ],
 )

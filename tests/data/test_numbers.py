@@ -239,5 +239,5 @@ def test_one_mark_for_both_is_wrong_usage():
 def test_what_is_counted_survives_being_sent():
     counts = count_numbers(pa.array(["1,5", "8 EUR", None, "x"]))
     assert NumberCounts.from_json(counts.to_json()) == counts
-    assert json.loads(counts.to_json())["numbers"] == 2
+    assert json.loads(counts.to_json())[0] == 2
     assert np.isnan(read_as([None, "1,5"])[0])

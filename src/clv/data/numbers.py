@@ -8,7 +8,7 @@ that Arrow, DuckDB and Spark decide by the same rule.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 import numpy as np
@@ -133,7 +133,7 @@ class NumberFormat:
         return self.decimal is not None or self.thousands is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: it is made on executors
 class NumberCounts:
     """The values of a column by the notations that they fit.
 
@@ -160,15 +160,17 @@ class NumberCounts:
 
     def to_json(self) -> str:
         """As text, to be sent from an executor."""
-        values = {**asdict(replace(self, fits={})), "fits": [*map(self.fits.get, NOTATIONS)]}
-        return json.dumps(values)
+        # Not by `asdict`, which finds no fields in a class that was sent by value.
+        fits = [self.fits.get(one, 0) for one in NOTATIONS]
+        examples = (self.dot, self.comma, self.either)
+        return json.dumps([self.numbers, self.plain, fits, *examples, list(self.currencies)])
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
-        values = json.loads(text)
-        fits = dict(zip(NOTATIONS, values["fits"], strict=True))
-        return cls(**{**values, "fits": fits, "currencies": tuple(values["currencies"])})
+        numbers, plain, fits, *examples, currencies = json.loads(text)
+        by_notation = dict(zip(NOTATIONS, fits, strict=True))
+        return cls(numbers, plain, by_notation, *examples, tuple(currencies))
 
     def __add__(self, other: Self) -> "NumberCounts":
         """Both parts of a column."""
