@@ -1,9 +1,11 @@
 """`clv score` and `clv validate`: what they print, and what they refuse."""
 
+import gzip
 import json
 import sqlite3
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -301,3 +303,43 @@ def test_ids_of_nobody_keep_their_row_without_a_prediction(clv, tmp_path):
     scored = pyarrow.csv.read_csv(output)
     assert scored["id"].to_pylist() == [70001, None]
     assert scored["monetary_30"][1].as_py() is None
+
+
+def another_tool(folder: Path) -> Path:
+    (folder / "rfm.csv").write_text("customer_id,frequency,recency,T,monetary_value\n1,2,3,8,2\n")
+    return folder / "rfm.csv"
+
+
+def wrong_checksum(folder: Path) -> Path:
+    header = "id,recency_7,frequency_7,monetary_value_7\n"
+    content = bytearray(gzip.compress(f"{header}1,1,1,10.5\n".encode(), 0))
+    content[content.index(b"10.5")] = ord("9")
+    (folder / "list.csv.gz").write_bytes(content)
+    return folder / "list.csv.gz"
+
+
+def view_of_files(folder: Path) -> Path:
+    (folder / "secret.txt").write_text("hush")
+    with duckdb.connect(str(folder / "list.duckdb")) as connection:
+        connection.execute(
+            "CREATE VIEW passenger_activity_after_registration AS SELECT content AS id, "
+            f"1 AS recency_7, 1 AS frequency_7, 1 AS monetary_value_7 "
+            f"FROM read_text('{folder}/secret.txt')"
+        )
+    return folder / "list.duckdb"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (another_tool, "is a table of another tool"),
+        (wrong_checksum, "it is damaged (CRC check failed"),
+        (view_of_files, "reads more than tables of this file"),
+    ],
+)
+def test_a_file_that_is_no_table_of_activity_is_refused_in_a_line(make, says, clv, tmp_path):
+    refused = clv("score", make(tmp_path), "--output", tmp_path / "out.csv")
+    assert refused.code == 1
+    assert says in refused.err
+    assert refused.err.count("\n") == 1
+    assert not (tmp_path / "out.csv").exists()
