@@ -168,9 +168,9 @@ class NumberCounts:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
-        numbers, plain, fits, *examples, currencies = json.loads(text)
+        numbers, plain, fits, dot, comma, either, currencies = json.loads(text)
         by_notation = dict(zip(NOTATIONS, fits, strict=True))
-        return cls(numbers, plain, by_notation, *examples, tuple(currencies))
+        return cls(numbers, plain, by_notation, dot, comma, either, tuple(currencies))
 
     def __add__(self, other: Self) -> "NumberCounts":
         """Both parts of a column."""
