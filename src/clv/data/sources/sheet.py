@@ -14,6 +14,8 @@ import math
 import sys
 from typing import Any
 
+__all__ = ["main"]
+
 _MOST_MEMORY = 2 * 2**30
 _MOST_SECONDS = 300
 _LOOKED_AT = 40
