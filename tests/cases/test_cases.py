@@ -197,7 +197,10 @@ def test_an_amount_with_a_thousands_separator_is_the_whole_amount(
     champion: Any, tmp_path: Path
 ) -> None:
     output = tmp_path / "scored.csv"
-    done = champion("score", CASES / "thousands.csv", "--output", output)
+    refused = champion("score", CASES / "thousands.csv", "--output", output)
+    assert refused.code == 1
+    assert "--decimal ." in refused.complaint
+    done = champion("score", CASES / "thousands.csv", "--output", output, "--decimal", ".")
     assert done.code == 0, done.err
     with output.open(newline="") as file:
         scored = {row["id"]: float(row["monetary_30"]) for row in csv.DictReader(file)}
@@ -208,7 +211,9 @@ def test_an_amount_with_a_thousands_separator_is_the_whole_amount(
 def test_one_list_has_one_verdict_however_its_thousands_are_written(champion: Any) -> None:
     answers = []
     for name in ("segment_plain.csv", "segment_thousands.csv"):
-        done = champion("segment", CASES / name, "--margin", 0.25, "--cost", 14, "--json")
+        done = champion(
+            "segment", CASES / name, "--margin", 0.25, "--cost", 14, "--json", "--decimal", "."
+        )
         assert done.code == 0, done.err
         answers.append(json.loads(done.out))
     plain, thousands = (

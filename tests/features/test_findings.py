@@ -170,6 +170,14 @@ def test_a_log_in_a_database_is_read_as_one_in_a_file(tmp_path: Path, output: Pa
     assert activity_of(output)[0]["monetary_value_7"] == 10.0
 
 
+def test_an_epoch_that_is_a_float_with_gaps_is_read(tmp_path: Path, output: Path) -> None:
+    seconds = [START.timestamp(), float("nan"), None, (START + 50 * DAY).timestamp()]
+    log = pa.table({"id": [1, 1, 1, 1], "time": seconds, "amount": [5.0, 1.0, 1.0, 7.0]})
+    built = on_duckdb(write(log, tmp_path / "log.parquet"), output)
+    assert counted(built) == {"no-time": 2}
+    assert [row["registered_at"] for row in activity_of(output)] == [START]
+
+
 # ---------------------------------------------------------------- refused
 
 

@@ -46,7 +46,7 @@ def as_text(time: Value) -> Value | None:
     if kind.is_string():
         return time.strip().nullif("")
     if kind.is_floating():
-        time = time.floor().try_cast("int64")  # null of NaN
+        time = (time - time % 1).try_cast("int64")  # null of NaN
     return time.cast("string") if kind.is_numeric() else None
 
 
