@@ -58,7 +58,7 @@ def test_readiness_fails_first_then_accepted_requests_finish_and_the_queue_is_wr
         ThreadPoolExecutor(4) as clients,
         connected(server) as in_flight,
     ):
-        assert client.get("/ready").status_code == 200
+        until(lambda: client.get("/ready").status_code == 200)
         in_flight.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY[:9])
         assert client.get("/health").status_code == 200
         server.process.send_signal(signal.SIGTERM)
@@ -139,7 +139,7 @@ def test_a_terminal_that_is_closed_ends_the_service_like_any_other_request_to_st
             until(lambda: client.get("/ready").status_code == 200)
             assert client.post("/api/predict", json=PASSENGER).status_code == 200
             server.process.send_signal(signal.SIGHUP)
-            until(lambda: server.log().count("Asked to stop") == int(workers))
+            until(lambda: "Asked to stop" in server.log())
             in_flight.sendall(BODY[9:])
             assert in_flight.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
         assert server.process.wait(30) == 0, server.log()
