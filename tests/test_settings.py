@@ -33,6 +33,8 @@ GIVEN = {
     "CLV_TRACKING_QUEUE_ROWS": ("tracking_queue_rows", "10000", 10_000),
     "CLV_MAX_BODY_BYTES": ("max_body_bytes", "2048", 2048),
     "CLV_MAX_UPLOAD_BYTES": ("max_upload_bytes", "4096", 4096),
+    "CLV_MAX_UPLOADS": ("max_uploads", "2", 2),
+    "CLV_MAX_BUFFERED_BYTES": ("max_buffered_bytes", "8192", 8192),
     "CLV_READ_TIMEOUT_S": ("read_timeout_s", "5", 5.0),
     "CLV_MAX_CONNECTIONS": ("max_connections", "50", 50),
     "CLV_REQUESTS_PER_S": ("requests_per_s", "2.5", 2.5),
