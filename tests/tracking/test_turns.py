@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 
-from clv.tracking import DatabaseRequestLog, Erased, Outcome, OutcomeStore, Recorded, prune, turns
+from clv.tracking import (
+    DatabaseRequestLog,
+    Erased,
+    Outcome,
+    OutcomeStore,
+    Recorded,
+    keeping,
+    prune,
+    turns,
+)
 from clv.tracking import writer as writing
 from clv.tracking.tables import outcomes, requests
 from clv.tracking.turns import CHUNK_ROWS
@@ -27,6 +36,12 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = opened(database_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prune as few at a time as outcomes are stored, so that few rows are many chunks."""
+    monkeypatch.setattr(keeping, "_PRUNED_ROWS", CHUNK_ROWS)
 
 
 @pytest.fixture

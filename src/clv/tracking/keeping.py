@@ -37,6 +37,8 @@ from clv.tracking.turns import CHUNK_ROWS, Turns
 
 __all__ = ["Erased", "erase", "export", "prune"]
 
+# Of one transaction. To add rows up takes as long for a few as for these.
+_PRUNED_ROWS = 4 * CHUNK_ROWS
 _PERSONAL = {"requests": requests, "outcomes": outcomes, "outcome_history": outcome_history}
 
 
@@ -159,7 +161,7 @@ def _prune_requests(connection: Connection, before: datetime) -> Erased:
         select(this.requested_at, this.id)
         .where(this.requested_at < before)
         .order_by(this.requested_at, this.id)
-        .limit(CHUNK_ROWS)
+        .limit(_PRUNED_ROWS)
     )
     found = connection.execute(oldest).all()
     if not found:
@@ -189,7 +191,7 @@ def _prune_unmatched(connection: Connection, before: datetime) -> Erased:
             outcomes.c.received_at < before,
             ~exists().where(requests.c.passenger_id == outcomes.c.passenger_id, is_of_passenger()),
         )
-        .limit(CHUNK_ROWS)
+        .limit(_PRUNED_ROWS)
     ).all()
     old = outcomes.c.passenger_id.in_(whose)
     week = week_of(connection.dialect.name, outcomes.c.received_at)
