@@ -270,7 +270,7 @@ def test_a_passenger_has_the_same_prediction_alone_and_in_a_crowd(
     in_crowd = learnt.predictor.predict(Activity(*crowd[:size].T))
     assert len(in_crowd) == size
     for row in sorted({*range(min(size, 60)), *range(0, size, 173), size - 1}):
-        alone = learnt.predictor.predict_one(*crowd[row])
+        alone = learnt.predictor.scorer.predict_one(*crowd[row])
         assert alone.monetary == in_crowd.monetary[row]
         assert alone.expected_increment == in_crowd.expected_increment[row]
 
@@ -340,11 +340,11 @@ def test_who_spent_more_or_rode_later_is_expected_to_spend_no_less(
     amounts: list[float],
 ) -> None:
     predictor = learn(rising).predictor
-    days = np.arange(8)
-    later = predictor.predict(Activity.of(days, days * 0 + frequency, days * 0 + amounts[0]))
+    days = np.arange(8.0)
+    later = predictor.predict(Activity(days, days * 0 + frequency, days * 0 + amounts[0]))
     assert (np.diff(later.expected_increment) >= 0).all()
     same = np.ones(len(amounts))
-    richer = predictor.predict(Activity.of(same * recency, same * frequency, amounts))
+    richer = predictor.predict(Activity(same * recency, same * frequency, np.array(amounts)))
     assert (np.diff(richer.expected_increment) >= 0).all()
 
 
