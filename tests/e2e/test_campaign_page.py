@@ -664,7 +664,7 @@ def test_rows_that_cannot_be_used_are_listed_with_what_to_do(visit: Open) -> Non
     [
         (b"PK\x03\x04" + bytes(2_000), "Excel workbook"),
         (bytes(range(1, 256)) * 20, "cannot be read"),
-        (bytes(range(256)) * 20, "it is no text"),
+        (bytes(range(256)) * 20, "save the table as 'CSV UTF-8'"),
         (HEADER.encode(), "no rows"),
         (b"id,recency_7,frequency_7,monetary_7\n1,2\n3,4,5,6,7,8\n", "cannot be read"),
         (b"," * 50_000 + b"\n1,2\n", "its first line has 50,001 cells"),

@@ -176,7 +176,7 @@ def test_numbers_of_a_document_are_numbers(client: httpx.Client) -> None:
     ("content", "says"),
     [
         (b"", "is empty"),
-        (bytes(range(256)) * 80, "it is no text"),
+        (bytes(range(256)) * 80, "save the table as 'CSV UTF-8'"),
         (b"PK\x03\x04" + bytes(range(256)) * 9, "Excel workbook"),
         (HEADER.encode(), "holds no rows"),
         (b"1,3,2,41.5\n", "Column 'id'"),
