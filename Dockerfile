@@ -69,7 +69,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 # clv alone in an environment of the same name: laid over the packages it is a small layer of its
 # own, so that a change of the sources neither builds nor ships the packages again.
 FROM builder AS clv
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv build --quiet --python /opt/venv --wheel --out-dir /wheel \
@@ -129,6 +129,7 @@ LABEL org.opencontainers.image.title="clv train" \
 FROM runtime AS app
 COPY --from=app-packages /opt/venv /opt/venv
 COPY --from=clv /opt/venv /opt/venv
+# Reachable from outside of the container, so without a key it only predicts (CLV_ALLOW_ANONYMOUS).
 ENV CLV_HOME=/data \
     CLV_HOST=0.0.0.0 \
     CLV_DRAIN_S=3

@@ -13,23 +13,30 @@ help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(VENV)/installed ## Make .venv with everything in it
+setup: $(VENV)/all ## Make .venv with everything in it, what only tests need included
 
-$(VENV)/installed: requirements-dev.txt pyproject.toml
+# Running needs a third of what tests need: no Spark, no browser driver, no PostgreSQL.
+$(VENV)/running: requirements-train.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clv needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make setup PYTHON=python3.12")'
+	@echo "Installing what clv needs into $(VENV) (once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-train.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/all: $(VENV)/running requirements-dev.txt
+	@echo "Installing what tests need into $(VENV) (once)"
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .PHONY: run
-run: setup ## Train on generated data where there is no model yet, then serve on port 8080
+run: $(VENV)/running ## Train on generated data if there is no model yet, then serve on port 8080
 	$(BIN)/clv train --if-missing
 	$(BIN)/clv serve
 
 .PHONY: train
-train: setup ## Train (DATA=path or URL; without it, on generated passengers)
+train: $(VENV)/running ## Train (DATA=path or URL; without it, on generated passengers)
 	$(BIN)/clv train $(if $(DATA),--data "$(DATA)")
 
 .PHONY: test

@@ -24,6 +24,7 @@ from clv.clock import utc_now
 from clv.data.checks import read_history
 from clv.data.sample import write_sample
 from clv.data.sources import open_source
+from clv.models.candidates import candidates
 from clv.registry import open_registry
 from clv.schema import Window
 from clv.settings import Settings
@@ -48,7 +49,9 @@ class Said:
 
 def trained_on(source: Path) -> TrainingResult:
     with open_source(source) as opened:
-        return train(read_history(opened, Window()), progress=Said())
+        return train(
+            read_history(opened, Window()), progress=Said(), among=candidates(42, full=True)
+        )
 
 
 def all_sections(folder: Path) -> Iterator[str]:

@@ -1,9 +1,13 @@
 """What modules offer: named, there, and without effects on import."""
 
 import importlib
+import importlib.metadata
+import importlib.resources
 import pkgutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +58,18 @@ def test_a_server_runs_where_nothing_is_installed_that_trains() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stderr
+
+
+def test_the_package_has_a_version_and_says_that_it_is_typed() -> None:
+    assert clv.__version__ == importlib.metadata.version("clv")
+    assert (importlib.resources.files("clv") / "py.typed").is_file()
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = clv.nothing
+
+
+def test_the_licence_is_the_one_that_the_project_names() -> None:
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "MIT"
+    (name,) = project["license-files"]
+    assert (root / name).read_text().startswith("MIT License\n")

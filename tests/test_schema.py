@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clv import schema
+from clv.errors import DataError
 from clv.schema import CONTRADICTIONS, FEATURES, Activity, Window
 
 days = st.integers(1, 400)
@@ -90,12 +91,12 @@ def test_one_customer_is_an_activity_too():
     ids=str,
 )
 def test_columns_of_other_shapes_are_refused(columns):
-    with pytest.raises(ValueError, match=r"Columns of shapes .*: expected three of one length\."):
+    with pytest.raises(DataError, match=r"Columns of shapes .*: expected three of one length\."):
         Activity.of(*columns)
 
 
 def test_words_are_refused():
-    with pytest.raises(ValueError, match="could not convert string to float"):
+    with pytest.raises(DataError, match="recency holds what is no number: could not convert"):
         Activity.of(["Monday"], [1], [1])
 
 
@@ -130,3 +131,28 @@ def test_nothing_contradicts_itself_exactly_where_rides_and_their_traces_agree(
 def test_each_contradiction_has_a_name_of_its_own():
     assert len({one.code for one in CONTRADICTIONS}) == len(CONTRADICTIONS) == 3
     assert all(one.says for one in CONTRADICTIONS)
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (([1, float("nan")], [1, 1], [5, 5]), "recency is nan in row 1: expected a whole number"),
+        ((-1, 1, 5), "recency is -1 in row 0: expected a whole number from 0."),
+        ((1.5, 1, 5), "recency is 1.5 in row 0"),
+        (
+            (1, float("inf"), 5),
+            "frequency is inf in row 0: expected a whole number from 0 to 10",
+        ),
+        ((1, 0.5, 5), "frequency is 0.5 in row 0"),
+        ((1, 10_001, 5), "frequency is 10001 in row 0"),
+        ((1, 1, -0.01), "monetary is -0.01 in row 0: expected a number from 0 to 1,000,000,000"),
+        ((1, 1, 2e9), "monetary is 2e+09 in row 0"),
+        ((0, 0, 5), "recency=0, frequency=0, monetary=5 in row 0: no ride was counted, yet money"),
+        ((3, 0, 0), "no ride was counted, yet there is a day"),
+        (([1, 0], [1, 2], [5, 5]), "recency=0, frequency=2, monetary=5 in row 1: rides were"),
+    ],
+)
+def test_what_no_customer_can_have_done_is_refused(columns, says):
+    with pytest.raises(DataError) as refused:
+        Activity.of(*columns)
+    assert says in str(refused.value)

@@ -7,7 +7,7 @@ import pydantic
 import pytest
 
 from clv.errors import UsageError
-from clv.settings import Settings, load_settings
+from clv.settings import Settings, load_settings, unknown_variables
 
 GIVEN = {
     "CLV_HOME": ("home", "/srv/clv", Path("/srv/clv")),
@@ -16,6 +16,18 @@ GIVEN = {
     "CLV_MODEL_NAME": ("model_name", "rides", "rides"),
     "CLV_HOST": ("host", "0.0.0.0", "0.0.0.0"),
     "CLV_PORT": ("port", "9000", 9000),
+    "CLV_ALLOW_ANONYMOUS": ("allow_anonymous", "true", True),
+    "CLV_ALLOWED_HOSTS": (
+        "allowed_hosts",
+        "Clv.example.com, *.internal,",
+        ("clv.example.com", "*.internal"),
+    ),
+    "CLV_TRUSTED_PROXIES": (
+        "trusted_proxies",
+        "10.0.0.0/8,192.168.1.7",
+        ("10.0.0.0/8", "192.168.1.7"),
+    ),
+    "CLV_SESSION_HOURS": ("session_hours", "0.5", 0.5),
     "CLV_WORKERS": ("workers", "4", 4),
     "CLV_POLL_INTERVAL_S": ("poll_interval_s", "0.5", 0.5),
     "CLV_TRACKING_QUEUE_ROWS": ("tracking_queue_rows", "10000", 10_000),
@@ -113,6 +125,10 @@ def test_reading_the_settings_creates_nothing(monkeypatch, tmp_path):
         ("CLV_POLL_INTERVAL_S", "inf", "input should be a finite number"),
         ("CLV_POLL_INTERVAL_S", "soon", "input should be a valid number"),
         ("CLV_TRACKING_QUEUE_ROWS", "0", "input should be greater than or equal to 1"),
+        ("CLV_ALLOWED_HOSTS", "https://clv.example", "expected names without scheme and port"),
+        ("CLV_ALLOWED_HOSTS", "clv.example:8080", "expected names without scheme and port"),
+        ("CLV_TRUSTED_PROXIES", "proxy.example", "expected IP addresses or networks"),
+        ("CLV_SESSION_HOURS", "0", "input should be greater than 0"),
         ("CLV_LOG_LEVEL", "verbose", "DEBUG|INFO|WARNING|ERROR"),
         ("CLV_MODEL_NAME", "rides/2026", "string should match pattern"),
         ("CLV_HOME", "~nobody-of-this-name/x", "expected a folder"),
@@ -146,6 +162,26 @@ def test_settings_cannot_be_changed():
 
 
 def test_other_variables_are_no_concern_of_ours(monkeypatch):
-    monkeypatch.setenv("CLV_FORBID_SKIPS", "1")
     monkeypatch.setenv("PORT", "1")
+    monkeypatch.setenv("XCLV_PORT", "1")
     assert load_settings().port == 8080
+    assert unknown_variables() == []
+
+
+def test_a_misspelt_variable_is_ignored_with_a_warning_that_names_the_nearest(monkeypatch):
+    for variable, (_, text, _) in GIVEN.items():
+        monkeypatch.setenv(variable, text)
+    assert unknown_variables() == []
+    monkeypatch.setenv("CLV_PROT", "1")
+    monkeypatch.setenv("CLV_ALLOWED_HOST", "x")
+    monkeypatch.setenv("CLV_MLFLOW_TRACKING_URI", "1")
+    monkeypatch.setenv("CLV_", "1")
+    assert unknown_variables() == [
+        "CLV_ is not a setting and is ignored. Settings: docs/reference.md.",
+        "CLV_ALLOWED_HOST is not a setting and is ignored. Did you mean CLV_ALLOWED_HOSTS?",
+        (
+            "CLV_MLFLOW_TRACKING_URI is not a setting and is ignored. "
+            "Did you mean MLFLOW_TRACKING_URI?"
+        ),
+        "CLV_PROT is not a setting and is ignored. Did you mean CLV_PORT?",
+    ]

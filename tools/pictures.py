@@ -71,7 +71,7 @@ def draw(browser: Browser, address: str, folder: Path) -> None:
         page.wait_for_selector("#verdict-title")
         begin = "body" if size is DESK else "#verdict"
         take(page, 4, folder / f"{name}.png", begin=begin, end="#verdict figure")
-    page = opened(browser, address, DESK, "light")
+    page = opened(browser, f"{address}/predict", DESK, "light")
     for name, value in (("recency_7", "5"), ("frequency_7", "3"), ("monetary_7", "60")):
         page.fill(f"#{name}", value)
     page.press("#monetary_7", "Enter")

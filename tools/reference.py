@@ -63,7 +63,9 @@ def settings() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
         variable = alias.choices[0] if hasattr(alias, "choices") else f"CLV_{name.upper()}"
-        default = f"`{field.default}`" if str(field.default) else ""
+        value = field.default
+        text = ", ".join(value) if isinstance(value, tuple) else str(value)
+        default = f"`{text}`" if text else ""
         yield f"| `{variable}` | {_reflowed(field.description)} | {default} |"
     yield ""
 

@@ -9,7 +9,8 @@ ClvError
 │   ├── NoSuchVersionError   it holds no such version
 │   └── PromotionError       the champion is another than was thought, or there is none to return to
 ├── StoreError         the tracking database refused or is away
-│   └── QueueFullError       more rows wait to be stored than may
+│   ├── QueueFullError       more rows wait to be stored than may
+│   └── DatabaseMovedError   its file is not the one that was opened
 ├── ServeError         the service cannot listen where it should
 └── UsageError         settings or arguments contradict each other, or an extra is not installed
 """
@@ -18,6 +19,7 @@ __all__ = [
     "BundleError",
     "ClvError",
     "DataError",
+    "DatabaseMovedError",
     "NoSuchVersionError",
     "NotTrainedError",
     "OutputError",
@@ -68,6 +70,10 @@ class StoreError(ClvError):
 
 class QueueFullError(StoreError):
     """More rows wait to be stored than may."""
+
+
+class DatabaseMovedError(StoreError):
+    """The file of the tracking database was deleted, replaced or overwritten while it was open."""
 
 
 class ServeError(ClvError):

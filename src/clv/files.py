@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clv.errors import OutputError
 
-__all__ = ["is_stream", "replacing", "write_text"]
+__all__ = ["is_stream", "replacing", "target_of", "write_text"]
 
 # What the standard streams and process substitution are called: /dev/stdout, /dev/fd/63.
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield whole
             _send(whole, path)
         return
-    target = _target(path)
+    target = target_of(path)
     part = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.part")
     try:
         _create(part, target)
@@ -83,13 +83,22 @@ def write_text(path: Path, text: str) -> None:
             raise _unwritable(path, error) from error
 
 
-def _target(path: Path) -> Path:
-    """The file that a name leads to, in a folder that exists."""
+def target_of(path: Path) -> Path:
+    """The file that an output's name leads to, in a folder that exists.
+
+    Raises
+    ------
+    OutputError
+        If there is no such folder, or a folder of that name.
+    """
     try:
         target = path.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-        raise OutputError(f"'{path}' cannot be written: its links lead nowhere.") from error
-    if target.is_dir():
+        is_folder = target.is_dir()
+    except RuntimeError as error:
+        raise OutputError(f"'{path}' cannot be written: its links lead in a circle.") from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if is_folder:
         raise OutputError(
             f"'{path}' cannot be written: it is a folder. Nothing was changed; give the name of a "
             "file."

@@ -12,12 +12,16 @@ the BTYD literature. A customer without a ride has zeros.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from clv.errors import DataError
+
 __all__ = [
+    "CLOCK_TOLERANCE",
     "CONTRADICTIONS",
     "DEFAULT_PREDICTIONS",
     "DEFAULT_RIDES",
@@ -28,6 +32,7 @@ __all__ = [
     "MAX_FREQUENCY",
     "MAX_MONETARY",
     "MONETARY",
+    "NOBODY",
     "RECENCY",
     "Activity",
     "Column",
@@ -37,12 +42,16 @@ __all__ = [
     "Ints",
     "Mask",
     "Window",
+    "require_valid",
 ]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Instants = NDArray[np.datetime64]  # microseconds, UTC
+
+#: Moments up to so far ahead are taken for now: clocks of two machines differ.
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 #: Where an activity table is looked for in a database, unless told otherwise.
 DEFAULT_TABLE = "passenger_activity_after_registration"
@@ -51,6 +60,28 @@ DEFAULT_RIDES, DEFAULT_PREDICTIONS = "rides", "predictions"
 
 #: What the column that identifies the customer may be called.
 ID_NAMES = ("id", "passenger_id", "customer_id")
+
+#: What programs write, and people, where a customer is unknown; in small letters.
+NOBODY = frozenset(
+    (
+        "",
+        "nan",
+        "none",
+        "null",
+        "na",
+        "n/a",
+        "#n/a",
+        "<na>",
+        "nat",
+        "nil",
+        "undefined",
+        "missing",
+        "guest",
+        "guests",
+        "anonymous",
+        "unknown",
+    )
+)
 
 #: Order of the features in every matrix and table of cells.
 FEATURES = ("recency", "frequency", "monetary")
@@ -195,7 +226,9 @@ CONTRADICTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What customers did in the observation window; valid once built by `clv.data` or the service.
+    """What customers did in the observation window.
+
+    `Activity.of` checks it; whoever builds one directly vouches for the values.
 
     Attributes
     ----------
@@ -209,17 +242,27 @@ class Activity:
 
     @classmethod
     def of(cls, recency: ArrayLike, frequency: ArrayLike, monetary: ArrayLike) -> Self:
-        """Build from anything that NumPy takes for three columns of one length."""
-        columns = [
-            np.atleast_1d(np.asarray(column, dtype=np.float64))
-            for column in (recency, frequency, monetary)
-        ]
+        """Build from anything that NumPy takes for three columns of one length.
+
+        Raises
+        ------
+        DataError
+            If a value cannot be: names it, its row and what was expected.
+        """
+        columns = []
+        for name, given in zip(FEATURES, (recency, frequency, monetary), strict=True):
+            try:
+                columns.append(np.atleast_1d(np.asarray(given, dtype=np.float64)))
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{name} holds what is no number: {error}.") from error
         if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
-            raise ValueError(
+            raise DataError(
                 f"Columns of shapes {[column.shape for column in columns]}: "
                 "expected three of one length."
             )
-        return cls(*columns)
+        activity = cls(*columns)
+        require_valid(activity)
+        return activity
 
     def __len__(self) -> int:
         return len(self.recency)
@@ -231,3 +274,40 @@ class Activity:
     def matrix(self) -> Floats:
         """Features of shape (n, 3), columns in the order of `FEATURES`, each of them contiguous."""
         return np.array((self.recency, self.frequency, self.monetary)).T
+
+
+def require_valid(activity: Activity, window: Window | None = None) -> None:
+    """See that each row can be what a customer did; without a window recency has no end.
+
+    Raises
+    ------
+    DataError
+        Names the first value that cannot be, its row and what was expected.
+    """
+    last = window.observation_days if window else np.finfo(np.float64).max
+    for name, high, whole in (
+        ("recency", last, True),
+        ("frequency", MAX_FREQUENCY, True),
+        ("monetary", MAX_MONETARY, False),
+    ):
+        values = getattr(activity, name)
+        # Neither holds for NaN.
+        valid = (values >= 0) & (values <= high)
+        if whole:
+            valid &= values == np.floor(values)
+        if not valid.all():
+            row = int(np.argmin(valid))
+            kind = "a whole number" if whole else "a number"
+            limit = f" to {high:,.0f}" if window or name != "recency" else ""
+            raise DataError(
+                f"{name} is {values[row]:g} in row {row}: expected {kind} from 0{limit}."
+            )
+    features = activity.recency, activity.frequency, activity.monetary
+    for contradiction in CONTRADICTIONS:
+        rows = contradiction.holds(*features)
+        if rows.any():
+            row = int(np.argmax(rows))
+            said = ", ".join(
+                f"{name}={values[row]:g}" for name, values in zip(FEATURES, features, strict=True)
+            )
+            raise DataError(f"{said} in row {row}: {contradiction.says}.")

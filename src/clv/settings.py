@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from ipaddress import ip_network
@@ -90,6 +91,19 @@ class Settings(BaseSettings):
         default=64 * 2**20,
         ge=1024,
         description="Largest list of a segment that may be uploaded; beyond that it is 413.",
+    )
+    max_uploads: int = Field(
+        default=4,
+        ge=1,
+        le=1_000,
+        description="Uploaded lists of more than 1 MiB that a process holds at a time, and four "
+        "times as many small ones; beyond that the service answers 503.",
+    )
+    max_buffered_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1024,
+        description="Memory of a process for the bodies of unfinished requests, not counting the "
+        "first 64 KiB of each; beyond that the service answers 503.",
     )
     read_timeout_s: float = Field(
         default=30.0,
@@ -227,18 +241,21 @@ def unknown_variables() -> list[str]:
 
     A misspelt variable would otherwise be ignored without a word.
     """
-    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    # Windows aside, names differ by case; pydantic-settings ignores it.
-    unknown = [
-        name for name in os.environ if name.startswith(_PREFIX) and name.upper() not in known
-    ]
-    return [_unknown(name, known) for name in sorted(unknown)]
+    # Without the prefix, which all have in common: it would make everything near.
+    known = {
+        name.upper(): str(field.validation_alias.choices[0])
+        if isinstance(field.validation_alias, AliasChoices)
+        else f"{_PREFIX}{name.upper()}"
+        for name, field in Settings.model_fields.items()
+    }
+    found = sorted(name for name in os.environ if name.startswith(_PREFIX))
+    return [_unknown(name, known) for name in found if name.upper() not in known.values()]
 
 
-def _unknown(name: str, known: set[str]) -> str:
-    near = get_close_matches(name.upper(), sorted(known), n=1)
-    return f"{name} is not a setting and is ignored." + (
-        f" Did you mean {near[0]}?" if near else " Settings: docs/reference.md."
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    near = get_close_matches(name.removeprefix(_PREFIX).upper(), sorted(known), n=1)
+    return f"{name} is not a setting and is ignored. " + (
+        f"Did you mean {known[near[0]]}?" if near else "Settings: docs/reference.md."
     )
 
 

@@ -1,16 +1,20 @@
 """What the predictor says of the model that it serves."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bundle.making import bundle_of
 from clv.bundle import Predictor, to_cents
+from clv.errors import DataError
 from clv.models.estimators import MeanRegressor, PersistenceRegressor
 from clv.schema import MAX_FREQUENCY, MAX_MONETARY, Activity
 
@@ -29,10 +33,15 @@ def mean_of_25(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
 
 ROWS = st.lists(
-    st.tuples(
-        st.integers(0, 7),
-        st.integers(0, MAX_FREQUENCY),
-        st.one_of(st.floats(0, MAX_MONETARY), st.integers(0, 10_000_000).map(lambda c: c / 100)),
+    st.one_of(
+        st.just((0, 0, 0.0)),
+        st.tuples(
+            st.integers(1, 7),
+            st.integers(1, MAX_FREQUENCY),
+            st.one_of(
+                st.floats(0, MAX_MONETARY), st.integers(0, 10_000_000).map(lambda c: c / 100)
+            ),
+        ),
     ),
     min_size=1,
     max_size=30,
@@ -79,7 +88,7 @@ def test_one_passenger_is_answered_like_many(served: Predictor) -> None:
 def test_threads_that_share_a_predictor_do_not_disturb_each_other(served: Predictor) -> None:
     rng = np.random.default_rng(0)
     parts = [
-        Activity.of(rng.integers(0, 8, n), rng.integers(0, 9, n), rng.exponential(40, n))
+        Activity.of(rng.integers(1, 8, n), rng.integers(1, 9, n), rng.exponential(40, n))
         for n in rng.integers(1, 400, 40)
     ]
     alone = [served.predict(part).monetary.tolist() for part in parts]
@@ -101,3 +110,69 @@ def test_cents_are_the_nearest_and_nothing_is_ever_minus_nothing(amount: float) 
 def test_minus_nothing_leaves_as_nothing(amount: float) -> None:
     assert str(float(to_cents(amount))) == "0.0"
     assert not np.signbit(to_cents(np.array([amount, 1.0]))).any()
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        ((9, 1, 5), "recency is 9 in row 0: expected a whole number from 0 to 7"),
+        ((float("nan"), 1, 5), "recency is nan"),
+        ((1.5, 1, 5), "recency is 1.5"),
+        ((1, -1, 5), "frequency is -1"),
+        ((1, 1, float("inf")), "monetary is inf"),
+        ((1, 1, float("nan")), "monetary is nan"),
+        ((0, 0, 5), "no ride was counted, yet money was spent"),
+        ((0, 3, 5), "rides were counted, yet"),
+        (("soon", 1, 5), "recency holds what is no number"),
+        ((None, 1, 5), "recency is nan"),
+        (([1, 2], 1, 5), "expected three of one length"),
+    ],
+)
+def test_what_the_service_refuses_python_refuses(
+    served: Predictor, one: tuple[Any, Any, Any], says: str
+) -> None:
+    with pytest.raises(DataError) as refused:
+        served.predict_one(*one)
+    assert says in str(refused.value)
+
+
+def test_a_day_beyond_the_window_is_refused_in_a_batch(served: Predictor) -> None:
+    with pytest.raises(DataError, match=r"recency is 9 in row 1: .* from 0 to 7"):
+        served.predict(Activity.of([1, 9], [1, 1], [5, 5]))
+
+
+TABLE = {"monetary_7": [8.5, 80.0, 0.0], "recency_7": [1, 7, 0], "id": ["a", "b", "c"]}
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pa.table, dict])
+def test_a_table_is_predicted_by_the_names_of_its_columns(
+    served: Predictor, kind: Callable[[Any], Any]
+) -> None:
+    found = served.predict(kind({**TABLE, "frequency_7": [1, 4, 0]}))
+    expected = served.predict(Activity.of([1, 7, 0], [1, 4, 0], [8.5, 80.0, 0.0]))
+    assert (found.monetary == expected.monetary).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "Column 'frequency_7' (rides in the first 7 days) is missing; the table has"),
+        ({"frequency_7": [1, None, 0]}, "Column 'frequency_7' holds "),
+        ({"frequency_7": [1, -4, 0]}, "Column 'frequency_7' holds -4 in row 1: negative"),
+        ({"frequency_7": ["1", "four", "0"]}, "Column 'frequency_7' holds 'four' in row 1"),
+        ({"frequency_7": [1, 4, 2]}, "in row 2: rides were counted, yet"),
+    ],
+)
+def test_a_table_that_cannot_be_is_refused(
+    served: Predictor, changes: dict[str, Any], says: str
+) -> None:
+    for kind in (pd.DataFrame, pa.table):
+        with pytest.raises(DataError) as refused:
+            served.predict(kind({**TABLE, **changes}))
+        assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [None, "rides.csv", [[1, 1, 5]], np.ones((2, 3))])
+def test_what_is_no_table_is_refused(served: Predictor, given: Any) -> None:
+    with pytest.raises(DataError, match=r"Expected clv\.schema\.Activity, or a table of pandas"):
+        served.predict(given)

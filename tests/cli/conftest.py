@@ -88,7 +88,7 @@ def quickly() -> Callable[[], Any]:
     real = clv.training.train
 
     def train(*arguments: Any, **options: Any) -> TrainingResult:
-        return real(*arguments, **options, among=quick_candidates(options["seed"]))
+        return real(*arguments, **{**options, "among": quick_candidates(options["seed"])})
 
     @contextlib.contextmanager
     def patched() -> Iterator[None]:

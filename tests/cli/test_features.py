@@ -1,7 +1,10 @@
 """`clv features`, `clv train --kind rides` and `clv export sql`."""
 
+import csv
 import json
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow.parquet
 import pytest
@@ -19,11 +22,11 @@ def sample(tmp_path_factory):
 
 
 def test_a_ride_log_becomes_an_activity_table(clv, sample, tmp_path):
-    output = tmp_path / "made" / "activity.parquet"
+    output = tmp_path / "activity.parquet"
     done = clv("features", sample.rides, "--passengers", sample.activity, "--output", output)
     assert done.code == 0, done.err
     assert f"3,000 customers: {output}" in done.out
-    assert "3,000 of them with what they had done by day 30" in done.out
+    assert "3,000 of them with an outcome by day 30" in done.out
     made = pyarrow.parquet.read_table(output)
     assert made.equals(pyarrow.parquet.read_table(sample.activity).cast(made.schema))
 
@@ -50,7 +53,7 @@ def test_people_are_shown_what_is_odd(clv, tmp_path):
     log.write_text("id,date,amount\n1,2026-01-05,5\n1,soon,5\n2,2026-06-05,2\n")
     done = clv("features", log, "--output", tmp_path / "out.parquet")
     assert done.code == 0
-    assert "left out: date: no time that can be read; expected ISO 8601" in done.err
+    assert "left out: date: no time that can be read; expected a date or time" in done.err
     assert "'soon'" in done.err
     assert "3 rows read, 2 rides used; as of 2026-06-05 00:00 UTC" in done.out
     assert "1 more registered less than 7 days before and are left out" in done.out
@@ -60,7 +63,7 @@ def test_people_are_shown_what_is_odd(clv, tmp_path):
     ("arguments", "code", "says"),
     [
         (["--as-of", "monday"], 2, "--as-of 'monday': expected ISO 8601"),
-        (["--as-of", "2999-01-01"], 2, "2999-01-01 00:00 is yet to come"),
+        (["--as-of", "2999-01-01"], 2, "2999-01-01 00:00 lies in the future"),
         (["--master", "local[1]"], 2, "--master local[1] without --engine spark"),
         (["--engine", "spark", "--memory-limit", "1GB"], 2, "--memory-limit 1GB is DuckDB's"),
         (["--horizon-days", "7"], 2, "expected 0 < observation_days < horizon_days"),
@@ -105,7 +108,10 @@ def test_a_model_is_trained_straight_from_a_ride_log(clv_in, quickly, sample, tm
     ("arguments", "says"),
     [
         (["--kind", "rides"], "--kind rides needs a ride log: give one with --data."),
-        (["--data", "x.csv", "--as-of", "2026-01-01"], "are of a ride log. Add --kind rides"),
+        (
+            ["--data", "x.csv", "--as-of", "2026-01-01"],
+            "--as-of 2026-01-01: options of a ride log. Add --kind rides",
+        ),
     ],
 )
 def test_options_of_a_ride_log_belong_to_one(arguments, says, clv, home):
@@ -123,3 +129,42 @@ def test_the_champion_is_written_as_sql_or_printed(clv_in, trained_home, predict
     script = (tmp_path / "champion.sql").read_text()
     assert script == sql_script(predictor, "duckdb", table="mine")
     assert export().out == script + "\n"
+
+
+def test_a_missing_folder_is_said_and_not_made(clv, sample, tmp_path):
+    done = clv("features", sample.rides, "--output", tmp_path / "new" / "activity.csv")
+    assert done.code == 1
+    assert "there is no folder" in done.complaint
+    assert not (tmp_path / "new").exists()
+
+
+def test_ids_that_a_spreadsheet_would_run_are_escaped_and_read_back(clv, tmp_path):
+    log = tmp_path / "log.csv"
+    ids = ["+1+1", "=cmd|'/C calc'!A0", "@x", "plain"]
+    rows = [f'"{one}",2026-01-05,5' for one in ids]
+    log.write_text("\n".join(["customer_id,time,amount", *rows]) + "\n")
+    made = {}
+    for name, options in (("safe", ()), ("raw", ("--raw",))):
+        output = tmp_path / f"{name}.csv"
+        done = clv("features", log, *options, "--as-of", "2026-06-01", "--output", output)
+        assert done.code == 0, done.err
+        with output.open(newline="") as file:
+            made[name] = [row[0] for row in csv.reader(file)][1:]
+    assert made["raw"] == sorted(ids)
+    assert made["safe"] == ["'+1+1", "'=cmd|'/C calc'!A0", "'@x", "plain"]
+    again = tmp_path / "again.csv"
+    (tmp_path / "log2.csv").write_text(log.read_text().replace('"+1+1"', '"\'+1+1"'))
+    done = clv("features", tmp_path / "log2.csv", "--as-of", "2026-06-01", "--output", again)
+    assert done.code == 0, done.err
+    assert again.read_bytes() == (tmp_path / "safe.csv").read_bytes()
+
+
+def test_a_pipe_gets_the_table(clv, sample, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        done = clv("features", sample.rides, "--output", pipe)
+        assert done.code == 0, done.err
+        assert read.result().startswith("id,registered_at,recency_7")
+    assert pipe.is_fifo()

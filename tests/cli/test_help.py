@@ -2,6 +2,7 @@
 
 import pytest
 
+from clv import __version__
 from clv.cli import app
 from clv.cli.export import app as export
 from clv.cli.keeping import app as keeping
@@ -165,3 +166,22 @@ def test_who_interrupts_gets_130_and_no_traceback(clv, monkeypatch):
 def test_nothing_is_coloured_where_there_is_no_terminal(arguments, clv):
     shown = clv(*arguments.split())
     assert "\x1b" not in shown.out + shown.err
+
+
+def test_the_version_is_shown(clv):
+    shown = clv("--version")
+    assert (shown.code, shown.out, shown.err) == (0, f"clv {__version__}\n", "")
+
+
+def test_shells_complete_commands(clv):
+    shown = clv("--show-completion", "bash")
+    assert shown.code == 0
+    assert "_CLV_COMPLETE=complete_bash" in shown.out
+    completing = {"_CLV_COMPLETE": "complete_bash", "COMP_WORDS": "clv mod", "COMP_CWORD": "1"}
+    assert clv(**completing).out.split() == ["models"]
+
+
+def test_a_misspelt_variable_is_warned_of_beside_the_answer(clv):
+    shown = clv("keys", "list", "--json", CLV_PROT="1")
+    assert (shown.code, shown.out) == (0, "[]\n")
+    assert shown.err == "CLV_PROT is not a setting and is ignored. Did you mean CLV_PORT?\n"

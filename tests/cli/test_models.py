@@ -148,3 +148,14 @@ def test_a_rollback_takes_a_reason_and_the_history_tells_who_and_why(clv, regist
 
 def test_an_empty_history_is_said_to_be_empty(clv_in, tmp_path):
     assert clv_in("models", "history", home=tmp_path / "new").out.startswith("No decision")
+
+
+def test_a_reason_cannot_take_over_the_terminal(clv, registry):
+    reason = "better\x1b[2J\x1b]0;pwn\x07\u202e"
+    assert clv("models", "promote", "1", "--reason", reason).code == 0
+    assert clv("models", "promote", "2").code == 0
+    for verb in ("list", "history"):
+        shown = clv("models", verb).out
+        assert r"better\x1b[2J\x1b]0;pwn\x07\u202e" in shown.replace("\n", "")
+        assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+    assert json.loads(clv("models", "history", "--json").out)[1]["reason"] == reason

@@ -210,12 +210,19 @@ def test_an_alarm_ends_with_1_and_says_what_to_do(
             "FROM requests"
         )
     ran = clv_in("monitor", CLV_DATABASE_URL=database, home=trained_home)
-    assert ran.code == 1, ran.out
+    assert ran.code == 3, ran.out
     assert "ALARM (bias): Version 1 promises" in ran.out
     assert "clv retrain" in ran.out
     found = clv_in("monitor", "--json", CLV_DATABASE_URL=database, home=trained_home)
-    assert found.code == 1
+    assert found.code == 3
     assert "bias" in [alarm["kind"] for alarm in json.loads(found.out)["alarms"]]
+
+
+def test_a_check_that_fails_is_no_alarm(clv_in: Any, trained_home: Path, tmp_path: Path) -> None:
+    away = f"sqlite:///{tmp_path}"  # a folder, no database
+    ran = clv_in("monitor", CLV_DATABASE_URL=away, home=trained_home)
+    assert ran.code == 1
+    assert ran.complaint
 
 
 def _simulated(number: int) -> Iterator[tuple[np.ndarray, ...]]:

@@ -1,9 +1,14 @@
 """`clv score` and `clv validate`: what they print, and what they refuse."""
 
+import gzip
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -272,3 +277,100 @@ def test_without_a_champion_it_says_how_to_train_one(command, clv_in, activity_f
         "clv: There is no champion yet. Train one: clv train --data SOURCE"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_of_a_file_cannot_take_over_the_terminal(clv_in, trained_home, tmp_path):
+    file = tmp_path / "esc.csv"
+    file.write_text(
+        "id,recency_7,frequency_7,monetary_value_7\x1b[2J\x1b]0;pwn\x07,x\n1,1,1,8.5,1\n"
+    )
+    finished = clv_in("score", file, "--output", tmp_path / "out.csv", home=trained_home)
+    assert finished.code == 1
+    assert r"\x1b[2J\x1b]0;pwn\x07" in finished.complaint
+    assert not {"\x1b", "\x07"} & set(finished.err)
+
+
+def test_a_column_that_can_be_read_in_two_ways_waits_for_the_user(clv, tmp_path):
+    header = "id,recency_7,frequency_7,monetary_value_7\n"
+    table, output = tmp_path / "list.csv", tmp_path / "out.csv"
+    table.write_text(f'{header}1,7,4,"1,234"\n2,1,1,900\n')
+    refused = clv("score", table, "--output", output)
+    assert refused.code == 1
+    assert "two ways: '1,234' is 1234" in refused.err
+    assert not output.exists()
+    finished = clv("score", table, "--output", output, "--decimal", ".")
+    assert finished.code == 0
+    assert "read as 1,234.50: ',' for thousands" in finished.err
+    assert pyarrow.csv.read_csv(output)["monetary_30"][0].as_py() >= 1234
+    wrong = clv("score", table, "--output", output, "--decimal", ",", "--thousands", ",")
+    assert wrong.code == 2
+    assert "two different ones" in wrong.err
+
+
+def test_ids_of_nobody_keep_their_row_without_a_prediction(clv, tmp_path):
+    header = "id,recency_7,frequency_7,monetary_value_7\n"
+    table, output = tmp_path / "list.csv", tmp_path / "out.csv"
+    table.write_text(f"{header}70001.0,7,4,12.5\nnan,1,1,9\n")
+    refused = clv("score", table, "--output", output)
+    assert refused.code == 1
+    assert "missing id" in refused.err
+    assert clv("score", table, "--output", output, "--on-invalid", "blank").code == 0
+    scored = pyarrow.csv.read_csv(output)
+    assert scored["id"].to_pylist() == [70001, None]
+    assert scored["monetary_30"][1].as_py() is None
+
+
+def test_standard_output_gets_the_table_and_nothing_else(trained_home, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_text("id,recency_7,frequency_7,monetary_value_7\n1,1,1,8.5\n=1,2,2,9\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "clv", "score", str(file), "--output", "/dev/stdout"],
+        env={**os.environ, "CLV_HOME": str(trained_home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    header, first, second = done.stdout.splitlines()
+    assert header.startswith('"id","monetary_30"')
+    assert (first.split(",")[0], second.split(",")[0]) == ('"1"', '"\'=1"')
+    assert "2 rows to /dev/stdout" in done.stderr
+
+
+def another_tool(folder: Path) -> Path:
+    (folder / "rfm.csv").write_text("customer_id,frequency,recency,T,monetary_value\n1,2,3,8,2\n")
+    return folder / "rfm.csv"
+
+
+def wrong_checksum(folder: Path) -> Path:
+    header = "id,recency_7,frequency_7,monetary_value_7\n"
+    content = bytearray(gzip.compress(f"{header}1,1,1,10.5\n".encode(), 0))
+    content[content.index(b"10.5")] = ord("9")
+    (folder / "list.csv.gz").write_bytes(content)
+    return folder / "list.csv.gz"
+
+
+def view_of_files(folder: Path) -> Path:
+    (folder / "secret.txt").write_text("hush")
+    with duckdb.connect(str(folder / "list.duckdb")) as connection:
+        connection.execute(
+            "CREATE VIEW passenger_activity_after_registration AS SELECT content AS id, "
+            f"1 AS recency_7, 1 AS frequency_7, 1 AS monetary_value_7 "
+            f"FROM read_text('{folder}/secret.txt')"
+        )
+    return folder / "list.duckdb"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (another_tool, "is a table of another tool"),
+        (wrong_checksum, "it is damaged (CRC check failed"),
+        (view_of_files, "reads more than tables of this file"),
+    ],
+)
+def test_a_file_that_is_no_table_of_activity_is_refused_in_a_line(make, says, clv, tmp_path):
+    refused = clv("score", make(tmp_path), "--output", tmp_path / "out.csv")
+    assert refused.code == 1
+    assert says in refused.err
+    assert refused.err.count("\n") == 1
+    assert not (tmp_path / "out.csv").exists()

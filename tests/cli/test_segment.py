@@ -1,6 +1,7 @@
 """`clv segment` and `clv lift`: what they print, write and refuse."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,43 @@ TERMS = ("--margin", "0.25", "--cost", "0.5")
 def test_it_prints_the_verdict_and_what_it_rests_on(clv, steady) -> None:
     finished = clv("segment", steady, *TERMS, CLV_CURRENCY="EUR")
     assert finished.code == 0
-    assert finished.out.splitlines()[0] == "Worth it (200 passengers)"
-    for part in ("break-even cost a head", "Highest expected profit", "steady", "EUR", "Hold-out"):
+    headline = finished.out.splitlines()[0]
+    assert re.fullmatch(
+        r"Pays if it raises their further spending by [\d.]+% or more; to be safe, [\d.]+% "
+        r"\(200 passengers\)",
+        headline,
+    )
+    for part in ("lift at break-even", "less cost", "steady", "EUR", "Hold-out group"):
         assert part in finished.out
-    assert "not of what the campaign changes" in finished.err
-    dear = clv("segment", steady, "--margin", "0.25", "--cost", "5000")
+    assert "not what the campaign changes" in finished.err
+    for word in ("profit", "worth it"):
+        assert word not in (finished.out + finished.err).lower()
+    given = clv("segment", steady, *TERMS, "--lift", "5", CLV_CURRENCY="EUR")
+    assert given.out.splitlines()[0] == "Worth it (200 passengers)"
+    for part in ("profit", "probability that it pays", "break-even cost per passenger"):
+        assert part in given.out
+    dear = clv("segment", steady, "--margin", "0.25", "--cost", "50", "--lift", "0.1")
     assert dear.out.startswith("Not worth it")
-    assert "nobody is worth the cost" in dear.out
+    assert "No part of the list is expected to earn its cost" in dear.out
+
+
+def test_the_best_part_of_a_list_is_named(clv, steady) -> None:
+    said = json.loads(clv("segment", steady, *TERMS, "--lift", "0.05", "--json").out)
+    best = said["evaluation"]["best"]
+    assert 0 < best["customers"] < 200
+    assert best["low"] <= best["profit"] <= best["high"]
+    text = clv("segment", steady, *TERMS, "--lift", "0.05").out
+    assert f"Not all 200: the best {best['customers']} " in text
+
+
+def test_without_a_lift_json_has_no_profit(clv, steady) -> None:
+    finished = clv("segment", steady, *TERMS, "--json")
+    assert "profit" not in finished.out.lower()
+    found = json.loads(finished.out)["evaluation"]
+    assert (found["verdict"], found["speaks_of"]) == ("worth it", "value")
+    mean = found["expected_increment"]["mean"]
+    assert found["value_less_cost"]["mean"] == pytest.approx(200 * (0.25 * mean - 0.5))
+    assert "value_less_cost" in found["best"]
 
 
 def test_machines_get_json_with_nothing_else(clv, steady) -> None:
@@ -81,7 +112,8 @@ def test_a_page_opens_anywhere(clv, steady, tmp_path) -> None:
     page = tmp_path / "verdict.html"
     assert clv("segment", steady, *TERMS, "--html", page).code == 0
     text = page.read_text()
-    assert "Worth it" in text
+    assert "Pays if it raises their further spending by" in text
+    assert "profit (" not in text.lower()
     assert text.count("js-plotly-plot") >= 4 or text.count("plotly-graph-div") == 4
     assert "<link" not in text
     assert 'src="http' not in text
@@ -93,7 +125,7 @@ def test_a_page_opens_anywhere(clv, steady, tmp_path) -> None:
         (("--margin", "1.5", "--cost", "1"), "margin=1.5: expected a share from 0.0001", 1),
         (("--margin", "0.2", "--cost", "-1"), "cost=-1.0: expected 0 to", 1),
         ((*TERMS, "--column", "recency_7"), "--column recency_7: expected a name", 2),
-        ((*TERMS, "--column", "day=x"), "no column 'day' to be called otherwise", 1),
+        ((*TERMS, "--column", "day=x"), "Unknown name 'day' in the column mapping", 1),
         (("--margin", "0.2"), "--cost", 2),
     ],
 )

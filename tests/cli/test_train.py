@@ -16,7 +16,7 @@ import pytest
 
 from clv.bundle import Predictor
 from clv.data.sources import databases
-from clv.errors import UsageError
+from clv.errors import DataError, UsageError
 from clv.registry import open_registry
 from clv.schema import DEFAULT_TABLE
 from clv.settings import Settings
@@ -250,14 +250,30 @@ FAILURES: dict[Callable[[pa.Table, Path], str], str] = {
     all_equal: "monetary_value_30: every customer has the same outcome (4,000 rows).",
     no_bytes: "data.sqlite' is empty (0 bytes). Write the table again.",
     missing: "There is no file '",
-    a_folder: "' is a folder without .parquet files. Give a .csv, .parquet, .sqlite or ",
-    other_kind: "data.xlsx' is of no known kind. Expected a .csv, .parquet, .sqlite or .duckdb",
+    a_folder: "' is a folder without .parquet files. Give a .csv, .parquet, .xlsx, ",
+    other_kind: "data.xlsx' cannot be read: it is not an Excel workbook that can be read",
     not_its_kind: "data.parquet' cannot be read: ",
     other_table: f"has no table '{DEFAULT_TABLE}'; tables there: passenger_activity. Did you mean",
     garbled: "The database URL cannot be read. Expected something like postgresql://",
     unknown_database: "No driver for 'oracle9' is installed",
     away: "Check host, port and that the server is up.",
 }
+
+
+def test_columns_that_nothing_is_learnt_from_are_mentioned(
+    clv, activity_file, tmp_path, monkeypatch
+):
+    def stop(*_: object, **__: object) -> None:
+        raise DataError("stopped before the training")
+
+    monkeypatch.setattr("clv.training.train", stop)
+    table = pyarrow.parquet.read_table(activity_file)
+    for name in ("channel", "city"):
+        table = table.append_column(name, pa.array(["ads"] * len(table)))
+    pyarrow.parquet.write_table(table, tmp_path / "more.parquet")
+    finished = clv("train", "--data", tmp_path / "more.parquet")
+    assert "\nNot used: channel, city\n" in finished.err
+    assert "Not used" not in clv("train", "--data", activity_file).err
 
 
 @pytest.mark.parametrize("make", FAILURES, ids=lambda make: make.__name__)

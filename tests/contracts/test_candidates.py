@@ -472,3 +472,15 @@ def test_the_seed_reaches_every_candidate_that_draws() -> None:
 def test_candidates_are_not_shared_between_calls() -> None:
     candidates(SEED)[4].estimator.set_params(regressor__num_leaves=3)
     assert candidates(SEED)[4].estimator.get_params()["regressor__num_leaves"] == 7
+
+
+def test_the_published_forest_has_its_published_parameters_unless_all_is_searched() -> None:
+    def grid(*, full: bool) -> dict[str, list[Any]]:
+        found = next(one for one in candidates(SEED, full=full) if one.name == PUBLISHED)
+        return {name: list(values) for name, values in found.grid.items()}
+
+    published = grid(full=False)
+    assert published == {"n_estimators": [100], "max_depth": [5]}
+    whole = grid(full=True)
+    assert len(whole["n_estimators"]) * len(whole["max_depth"]) == 9
+    assert all(values[0] in whole[name] for name, values in published.items())

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from clv.data import checks
 from clv.data.checks import MIN_ROWS, History, read_history
 from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
 from clv.data.sources import open_source
 from clv.data.sources.databases import to_batch
 from clv.errors import DataError
@@ -36,10 +37,15 @@ class InMemorySource:
     rows: Sequence[Row]
     name: str = "memory"
     batch_rows: int = 64
+    numbers: NumberFormat = NumberFormat()  # noqa: RUF009
+    findings: Sequence[Finding] = ()
 
     @property
     def columns(self) -> list[str]:
         return COLUMNS
+
+    def texts(self, columns: Sequence[str]) -> list[str]:
+        return list(columns)
 
     def count(self) -> int:
         return len(self.rows)

@@ -46,7 +46,8 @@ def test_however_a_spreadsheet_writes_it_the_numbers_are_the_same(
     found = read(tmp_path / name, content)
     assert found.activity.matrix().tolist() == ROWS
     assert list(found.ids) == ["1", "2"]
-    assert (found.rows_read, found.findings) == (2, ())
+    assert found.rows_read == 2
+    assert [one.code for one in found.findings] == (["notation"] if "commas" in name else [])
 
 
 def test_columns_may_have_other_names(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     assert found.activity.matrix().tolist() == ROWS
     with pytest.raises(DataError, match=r"Column 'tage' .* is missing .* Did you mean 'tag'"):
         read(tmp_path / "german.csv", content, renamed=names | {"recency_7": "tage"})
-    with pytest.raises(DataError, match="no column 'recency' to be called otherwise"):
+    with pytest.raises(DataError, match="Unknown name 'recency' in the column mapping"):
         read(tmp_path / "german.csv", content, renamed={"recency": "tag"})
 
 
@@ -69,7 +70,6 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     ("content", "says"),
     [
         (b"PK\x03\x04" + bytes(range(256)) * 20, "Excel workbook"),
-        (f"{HEADER}1,3,2,41.5\n".encode("utf-16"), "UTF-16"),
         (bytes(range(256)) * 100, "not text in UTF-8"),
         (b"\0" * 5_000, "not text in UTF-8"),
         (b"1,3,2,41.5\n", "columns there: 1, 3, 2, 41.5."),
@@ -77,7 +77,7 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
         (f"{HEADER}1,3,2,41.5\n2,7,1\n".encode(), "line 3 has 3 cells, the header 4"),
         (b"", "is empty (0 bytes)"),
     ],
-    ids=["xlsx", "utf-16", "binary", "zeros", "no header", "no rows", "ragged", "empty"],
+    ids=["xlsx", "binary", "zeros", "no header", "no rows", "ragged", "empty"],
 )
 def test_what_is_no_such_table_is_told_in_words(tmp_path: Path, content: bytes, says: str) -> None:
     with pytest.raises(DataError) as refused:
@@ -95,7 +95,7 @@ def test_rows_that_cannot_be_used_stop_it_and_are_all_named(tmp_path: Path) -> N
     said = str(refused.value)
     for part in ("row 2 holds '8'", "row 3 holds 'x'", "row 4 holds nothing", "day 1", "id 6"):
         assert part in said
-    assert "of 7 rows 1 can" in said
+    assert "1 of 7 rows can be used" in said
 
 
 def test_or_they_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_or_they_are_left_out_and_counted(tmp_path: Path) -> None:
         "rides-without-recency": 1,
         "conflicting-duplicate": 2,
     }
-    with pytest.raises(DataError, match="of 1 rows 0 can"):
+    with pytest.raises(DataError, match="0 of 1 row can be used"):
         read(tmp_path / "slips.csv", f"{HEADER}1,9,2,41.5\n", "skip")
 
 

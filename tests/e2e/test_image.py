@@ -25,6 +25,8 @@ pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[2]
 PASSENGER = {"id": 1234, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
 USER = 10001
+#: As docker-compose.yml has it, which publishes on this machine alone.
+OPEN = {"CLV_ALLOW_ANONYMOUS": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def service(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     log = tmp_path_factory.mktemp("log") / "service.log"
-    with app.start(log, CLV_PORT=str(port)) as running:
+    with app.start(log, CLV_PORT=str(port), **OPEN) as running:
         until(lambda: is_up(url), log)
         yield Service(url, running, app)
 
@@ -127,6 +129,34 @@ def test_the_service_in_a_container_answers_and_counts(service: Service) -> None
     assert answer.json()["monetary_30"] >= PASSENGER["monetary_7"]
     counted = httpx.get(f"{service.url}/api/requests/1234").json()
     assert counted == {"id": 1234, "count": 1}
+
+
+def test_an_image_that_is_only_run_reveals_nothing_without_a_key(
+    app: Container, trained: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = tmp_path / "service.log"
+    with app.start(log, CLV_PORT=str(port)):
+        until(lambda: is_up(url), log)
+        assert httpx.post(f"{url}/api/predict", json=PASSENGER).status_code == 200
+        for method, path in (("GET", "/api/requests/1234"), ("POST", "/reset")):
+            answer = httpx.request(method, f"{url}{path}")
+            assert answer.status_code == 403
+            assert "clv keys create" in answer.json()["detail"]
+        (warning,) = httpx.get(f"{url}/ready").json()["warnings"]
+        assert "No API key exists" in warning
+
+
+def test_the_licence_reaches_the_build_which_needs_it() -> None:
+    assert "!LICENSE\n" in (ROOT / ".dockerignore").read_text()
+    assert "COPY pyproject.toml README.md LICENSE ./" in (ROOT / "Dockerfile").read_text()
+
+
+def test_compose_opens_the_service_on_this_machine_alone() -> None:
+    app = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["app"]
+    assert all(port.startswith("127.0.0.1:") for port in app["ports"])
+    assert app["environment"]["CLV_ALLOW_ANONYMOUS"] == "${CLV_ALLOW_ANONYMOUS:-true}"
 
 
 def test_a_file_is_scored_where_no_training_library_is(app: Container, trained: str) -> None:
@@ -186,7 +216,7 @@ def test_a_container_that_is_told_to_stop_stops_cleanly_and_keeps_its_counts(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     log = tmp_path / "service.log"
-    with app.start(log, CLV_PORT=str(port)) as running:
+    with app.start(log, CLV_PORT=str(port), **OPEN) as running:
         until(lambda: is_up(url), log)
         answer = httpx.post(f"{url}/api/predict", json={**PASSENGER, "id": 77})
         assert answer.status_code == 200, answer.text
@@ -194,7 +224,7 @@ def test_a_container_that_is_told_to_stop_stops_cleanly_and_keeps_its_counts(
     told = log.read_text()
     assert "Application shutdown complete" in told
     assert "Traceback" not in told
-    with app.start(log, CLV_PORT=str(port)):
+    with app.start(log, CLV_PORT=str(port), **OPEN):
         until(lambda: is_up(url), log)
         assert httpx.get(f"{url}/api/requests/77").json()["count"] == 1
 

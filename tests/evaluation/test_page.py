@@ -221,9 +221,10 @@ def test_so_does_an_interruption(failure, validated, before, monkeypatch):
     untouched(before)
 
 
-def test_the_folder_of_the_page_is_made(validated, tmp_path):
-    write_page(validated, tmp_path / "new" / "folder" / "page.html")
-    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["page.html"]
+def test_a_missing_folder_is_said_and_not_made(validated, tmp_path):
+    with pytest.raises(OutputError, match="there is no folder"):
+        write_page(validated, tmp_path / "new" / "folder" / "page.html")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_hold_the_page_is_told(validated, tmp_path):
@@ -231,7 +232,7 @@ def test_a_place_that_cannot_hold_the_page_is_told(validated, tmp_path):
     with pytest.raises(OutputError, match=r"page\.html' cannot be written: "):
         write_page(validated, tmp_path / "file" / "page.html")
     (tmp_path / "folder.html").mkdir()
-    with pytest.raises(OutputError, match=r"folder\.html' cannot be written: Is a directory\."):
+    with pytest.raises(OutputError, match=r"folder\.html' cannot be written: it is a folder\."):
         write_page(validated, tmp_path / "folder.html")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.html"]
 

@@ -70,6 +70,8 @@ def test_the_activity_is_what_a_person_would_count(
     registered: dict[int, datetime] | None,
     as_of: datetime | None,
 ) -> None:
+    # The log begins before everybody registered, so that it holds their first days.
+    rides = [Ride(1, START - DAY, 100), *rides]
     expected = by_hand(plain(rides), registered, window=window, as_of=as_of)
     if not expected or not took_place(plain(rides), as_of):
         return  # refused, as other tests show: there is nothing to write
@@ -95,6 +97,7 @@ def test_neither_the_order_of_the_rows_nor_later_rides_change_what_was_observed(
         folder = Path(name)
         who = write(registrations_of(REGISTERED), folder / "who.parquet")
         made = []
+        rides = [Ride(1, START - DAY, 100), *rides]
         for log in (rides + later, random.sample(rides, len(rides)) + later * 2):
             path = write(table_of(log), folder / "log.parquet")
             on_duckdb(path, folder / "activity.parquet", registrations=who)

@@ -30,6 +30,7 @@ class Counting(output.pyarrow.parquet.ParquetWriter):
 output.pyarrow.parquet.ParquetWriter = Counting
 if at == -2:
     os.fsync = lambda _: os.kill(os.getpid(), ends)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from clv.cli import main
 main()
 """

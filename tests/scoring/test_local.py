@@ -23,6 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clv.bundle import Predictions, Predictor
+from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
 from clv.data.sources import BATCH_ROWS, open_source
 from clv.errors import DataError, OutputError, UsageError
 from clv.schema import DEFAULT_TABLE, Activity
@@ -51,6 +53,11 @@ class InMemorySource:
     name: str = "memory"
     file: Path | None = None
     read: list[int] = field(default_factory=list)
+    numbers: NumberFormat = NumberFormat()  # noqa: RUF009
+    findings: Sequence[Finding] = ()
+
+    def texts(self, columns: Sequence[str]) -> list[str]:
+        return [name for name in columns if pa.types.is_string(self.table.schema.field(name).type)]
 
     @property
     def columns(self) -> list[str]:
@@ -296,7 +303,10 @@ def test_text_that_a_spreadsheet_would_run_is_escaped_unless_raw(predictor, tmp_
     safe, raw = tmp_path / "safe.csv", tmp_path / "raw.csv"
     score(InMemorySource(table), predictor, safe)
     score(InMemorySource(table), predictor, raw, raw=True)
-    cells = {path: [row[0] for row in csv.reader(path.open())][1:] for path in (safe, raw)}
+    cells = {
+        path: [row[0] for row in csv.reader(path.read_text().splitlines())][1:]
+        for path in (safe, raw)
+    }
     assert cells[raw] == ids
     assert cells[safe] == ["'=cmd|'/C calc'!A0", "'+1+1", "'@SUM(1)", "-5", "plain", "''=x"]
     with open_source(safe, ids=("id",)) as source:

@@ -12,16 +12,9 @@ from clv.service.problems import RefusedError
 from clv.settings import Settings
 from clv.tracking import KeyStore, Scope, open_database
 from conftest import NOW
-from support.server import Server, serving
+from support.server import REACHABLE, Server, serving
 
 PASSENGER = {"id": 9, "recency_7": 3, "frequency_7": 2, "monetary_7": 41.5}
-# Tests bind to loopback: this service believes that others can reach it.
-REACHABLE = """
-from clv.service.anonymous import AnonymousAccess
-AnonymousAccess.of = classmethod(
-    lambda cls, settings: cls(False, settings.allow_anonymous, settings.allowed_hosts)
-)
-"""
 REVEALING = (
     ("POST", "/reset"),
     ("POST", "/api/outcomes"),

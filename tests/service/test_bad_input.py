@@ -23,6 +23,7 @@ BAD_BODIES = {
     "an id in quotes": GOOD.replace('"id": 1', '"id": "12"'),
     "an id below 64 bits": GOOD.replace('"id": 1', f'"id": {-(2**63) - 1}'),
     "an id of 2**64": GOOD.replace('"id": 1', f'"id": {2**64}'),
+    "an id that a float cannot hold": GOOD.replace('"id": 1', '"id": 9007199254740993.0'),
     "an id just beyond 64 bits, as a float": GOOD.replace('"id": 1', f'"id": {float(2**63)!r}'),
     "UTF-16": GOOD.encode("utf-16"),
     "a NUL behind it": GOOD + "\0",
@@ -188,7 +189,7 @@ def test_a_level_out_of_range_is_named_whether_for_one_or_for_many(
         answer = client.post(path, json={**body, "level": level})
         assert answer.status_code == 422
         (error,) = answer.json()["errors"]
-        assert (error["field"], error["value"]) == ("body.level", repr(level))
+        assert (error["field"], error["value"]) == ("body.level", level)
     assert client.get("/api/requests/1").json()["count"] == 0
 
 
@@ -201,7 +202,8 @@ def test_a_level_in_a_row_of_a_batch_is_refused_rather_than_ignored(client: http
     (error,) = answer.json()["errors"]
     assert error == {
         "field": "body.passengers.1.level",
-        "value": "0.8",
+        "code": "misplaced",
+        "value": 0.8,
         "message": "a batch has one level for all; put it beside 'passengers'",
     }
     assert client.get("/api/requests/1").json()["count"] == 0
@@ -216,6 +218,71 @@ def test_passengers_that_are_no_list_of_objects_are_a_problem(
     assert answer.json()["errors"][0]["field"].startswith("body.passengers")
 
 
+def test_messages_are_words_and_values_are_json(client: httpx.Client) -> None:
+    """Not as pydantic and Python have them."""
+    good = {"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
+    expected: dict[str, tuple[dict[str, object], str, object]] = {
+        "text": ({"id": "u-1"}, "expected a whole number", "u-1"),
+        "a boolean": ({"frequency_7": True}, "expected a whole number", True),
+        "null": ({"monetary_7": None}, "expected a number", None),
+        "a list": ({"monetary_7": [8.5]}, "expected a number", [8.5]),
+        "beyond": ({"recency_7": 8}, "expected at most 7", 8),
+        "far beyond": ({"frequency_7": 10_001}, "expected at most 10,000", 10_001),
+        "below": ({"monetary_7": -0.5}, "expected at least 0", -0.5),
+        "a small limit": ({"level": 0.2}, "expected at least 0.5", 0.2),
+    }
+    for name, (change, message, value) in expected.items():
+        (error,) = client.post("/api/predict", json=good | change).json()["errors"]
+        assert (error["message"], error["value"]) == (message, value), name
+    umlauts = client.post("/api/predict", json=good | {"id": "Größe"}).json()["errors"][0]
+    assert umlauts["value"] == "Größe"
+    for body in BAD_BODIES.values():
+        said = client.post(
+            "/api/predict", content=body, headers={"Content-Type": "application/json"}
+        ).text
+        for alien in ("Input should", "Field required", "b'", "_7=", "datetime.", "ValueError"):
+            assert alien not in said, body
+
+
+def test_a_contradiction_is_told_in_words(client: httpx.Client) -> None:
+    body = {"id": 1, "recency_7": 3, "frequency_7": 0, "monetary_7": 0}
+    (error,) = client.post("/api/predict", json=body).json()["errors"]
+    assert error == {
+        "field": "body",
+        "code": "contradiction",
+        "message": "no ride was counted, yet there is a day of the last ride "
+        "(last ride on day 3, rides: 0, money spent: 0.00)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "message", "bounds"),
+    [
+        ({"margin": "250"}, "margin", "expected at most 1", {"maximum": 1}),
+        ({"margin": "0"}, "margin", "expected at least 0.0001", {"minimum": 0.0001}),
+        ({"margin": ""}, "margin", "expected a number", None),
+        ({"cost": "-1"}, "cost", "expected at least 0", {"minimum": 0}),
+        ({"level": "99"}, "level", "expected at most 0.99", {"maximum": 0.99}),
+        ({"on_invalid": "go on"}, "on_invalid", "expected stop or skip", None),
+        ({"lifd": "1"}, "lifd", "unknown field; remove it or correct its name", None),
+    ],
+    ids=str,
+)
+def test_the_terms_of_a_campaign_are_told_in_words_and_limits_as_data(
+    client: httpx.Client, query: dict[str, str], field: str, message: str, bounds: object
+) -> None:
+    """A page that asks for percent shows the limit in percent."""
+    answer = client.post(
+        "/api/segments/evaluate",
+        params={"margin": "0.25", "cost": "1"} | query,
+        content="id,recency_7,frequency_7,monetary_7\n1,1,1,8.5\n",
+        headers={"Content-Type": "text/csv"},
+    )
+    (error,) = answer.json()["errors"]
+    assert (error["field"], error["message"]) == (f"query.{field}", message)
+    assert error.get("bounds") == bounds
+
+
 def test_fields_that_nobody_knows_are_ignored(client: httpx.Client) -> None:
     good = {"id": 1, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5, "city": "Accra"}
     assert client.post("/api/predict", json=good).status_code == 200
@@ -228,3 +295,44 @@ def test_an_empty_batch_and_one_too_large_are_refused(client: httpx.Client) -> N
         answer = client.post("/api/predict/batch", json={"passengers": passengers})
         assert answer.status_code == 422
     assert client.get("/api/requests/1").json()["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [("monetary_value_7", "monetary_7"), ("recency", "recency_7"), ("frequncy_7", "frequency_7")],
+)
+def test_a_misspelt_field_is_named_beside_the_one_that_is_missing(
+    client: httpx.Client, sent: str, meant: str
+) -> None:
+    wrong = GOOD.replace(f'"{meant}"', f'"{sent}"')
+    headers = {"Content-Type": "application/json"}
+    for path, body, place in (
+        ("/api/predict", wrong, "body"),
+        ("/api/predict/batch", f'{{"passengers": [{GOOD}, {wrong}]}}', "body.passengers.1"),
+    ):
+        (error,) = client.post(path, content=body, headers=headers).json()["errors"]
+        assert error["field"] == f"{place}.{meant}"
+        assert error["message"] == f"Field required, but '{sent}' was sent. Correct the name"
+
+
+def test_a_field_that_is_missing_is_not_taken_for_another(client: httpx.Client) -> None:
+    body = {"id": 1, "recency_7": 1, "monetary_7": 8.5, "x" * 10_000: 1}
+    (error,) = client.post("/api/predict", json=body).json()["errors"]
+    assert error["message"] == "Field required"
+
+
+@pytest.mark.parametrize("path", ["/api/predict", "/api/predict/batch", "/api/segments/evaluate"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"passengers": [' + b",".join([b"{}"] * 1_000_000) + b"]}",
+        b"{" + b",".join(b'"k%d": 1' % k for k in range(200_000)) + b"}",
+    ],
+    ids=["objects", "fields"],
+)
+def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(
+    client: httpx.Client, path: str, body: bytes
+) -> None:
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert "values" in answer.json()["detail"]

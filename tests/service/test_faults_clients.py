@@ -328,3 +328,133 @@ def test_connections_stalled_within_a_body_give_way_to_new_ones(
             for _ in range(5):
                 assert predicts(server)
         assert "Traceback" not in server.log()
+
+
+def memory(server: Server) -> int:
+    """Resident memory in MiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) // 1024
+
+
+def test_bodies_that_are_not_finished_take_bounded_memory(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    size = 2 * 2**20
+    with (
+        serving(
+            trained_home,
+            database_url=f"sqlite:///{tmp_path / 'tracking.sqlite'}",
+            environment={"CLV_MAX_BUFFERED_BYTES": str(8 * 2**20)},
+        ) as server,
+        contextlib.ExitStack() as unfinished,
+    ):
+        until(lambda: predicts(server))
+        before = memory(server)
+        batch = HEAD.replace(b"predict", b"predict/batch")
+        refused = 0
+        for _ in range(60):
+            connection = unfinished.enter_context(connected(server))
+            connection.sendall(batch + b"Content-Length: %d\r\n\r\n" % size + b" " * (size - 1))
+            connection.settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                said = connection.recv(65536)
+                assert said.startswith(b"HTTP/1.1 503 ")
+                assert b"retry-after: 5\r\n" in said
+                refused += 1
+        assert refused >= 50
+        assert memory(server) < before + 60
+        assert predicts(server), "one passenger needs no room"
+        unfinished.close()
+        with server.client() as client:
+            body = json.dumps({"passengers": [PASSENGER] * 10_000}) + " " * size
+            headers = {"content-type": "application/json"}
+            until(
+                lambda: (
+                    client.post("/api/predict/batch", content=body, headers=headers).status_code
+                    == 200
+                )
+            )
+
+
+def few_files(most: int) -> str:
+    return f"import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most}))\n"
+
+
+def test_connections_fit_the_limit_of_open_files_and_it_is_said(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    with serving(
+        trained_home,
+        database_url=f"sqlite:///{tmp_path / 'tracking.sqlite'}",
+        prelude=few_files(200),
+    ) as server:
+        with contextlib.ExitStack() as idle:
+            for _ in range(400):
+                idle.enter_context(connected(server))
+            with server.client() as client:
+                assert client.get("/health").status_code == 200
+        with server.client() as client:
+            warnings = " ".join(client.get("/ready").json()["warnings"])
+        assert "at most 72 connections, not 1,000 (CLV_MAX_CONNECTIONS)" in warnings
+        assert "ulimit -n" in warnings
+        assert server.log().count("at most 72 connections") == 1
+
+
+# Files are used up by something else than connections.
+USED_UP = """
+import os, threading, time
+from pathlib import Path
+def use_up():
+    gate = Path(os.environ["TMPDIR"]) / "gate"
+    while not gate.exists():
+        time.sleep(0.05)
+    held = []
+    while gate.exists():
+        try:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            time.sleep(0.01)
+    for one in held:
+        os.close(one)
+threading.Thread(target=use_up, daemon=True).start()
+"""
+
+
+def test_no_more_open_files_are_one_line_in_the_log_and_idle_connections_give_way(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    with (
+        serving(
+            trained_home,
+            database_url=f"sqlite:///{tmp_path / 'tracking.sqlite'}",
+            environment={"TMPDIR": str(tmp_path)},
+            prelude=few_files(300) + USED_UP,
+        ) as server,
+        contextlib.ExitStack() as idle,
+        server.client() as resting,
+    ):
+        for _ in range(40):
+            idle.enter_context(connected(server))
+        assert resting.get("/health").status_code == 200
+        (tmp_path / "gate").touch()
+        until(lambda: "No more files can be opened" in server.log())
+        until(lambda: answers(server))
+        (tmp_path / "gate").unlink()
+        assert server.log().count("No more files can be opened") == 1
+
+
+def answers(server: Server) -> bool:
+    try:
+        with server.client() as client:
+            return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_flood_of_refused_requests_is_a_few_lines_in_the_log(patient: Server) -> None:
+    before = len(patient.log().splitlines())
+    with patient.client() as client:
+        for _ in range(500):
+            assert client.get("/api/requests/none").status_code == 422
+            assert client.post("/api/predict", content="{").status_code == 422
+    assert len(patient.log().splitlines()) - before < 100

@@ -1,10 +1,14 @@
 """A registry that is away or names what cannot be loaded: whoever served before serves on."""
 
+import hashlib
+import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from clv.registry import Registry, RunRecord, open_registry
@@ -128,6 +132,55 @@ def test_a_restart_with_a_champion_that_cannot_be_loaded_serves_the_one_before(
             away.rename(whole)
             until(lambda: ask(server).json()["model_version"] == number)
             assert client.get("/ready").json()["warnings"] == []
+
+
+def resigned(bundle: Path, content: bytes) -> None:
+    """Put another table into a bundle, as who may write to it would."""
+    (bundle / "serving.npz").write_bytes(content)
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    manifest["files"]["serving.npz"] = hashlib.sha256(content).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+
+
+def without_numbers(content: bytes) -> bytes:
+    """The table with NaN in every cell."""
+    file = io.BytesIO()
+    with np.load(io.BytesIO(content)) as arrays:
+        np.savez(file, **{**arrays, "expected": np.full_like(arrays["expected"], np.nan)})
+    return file.getvalue()
+
+
+def of_an_unknown_method(content: bytes) -> bytes:
+    """The archive, packed in a way that nobody knows."""
+    spoilt = bytearray(content)
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = spoilt.find(mark)
+        while at >= 0:
+            spoilt[at + offset] = 99
+            at = spoilt.find(mark, at + 4)
+    return bytes(spoilt)
+
+
+@pytest.mark.parametrize("spoil", [without_numbers, of_an_unknown_method])
+def test_a_signed_bundle_that_makes_no_sense_is_refused_and_said_once(
+    home: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    registry, number, bundle = another(home)
+    resigned(bundle, spoil((bundle / "serving.npz").read_bytes()))
+    with serving(home) as server, server.client() as client:
+        refused = client.post(f"/api/models/{number}/promote")
+        assert (refused.status_code, registry.number_of("champion")) == (409, "1")
+        registry.promote(number, "all the same")
+        until(lambda: client.get("/ready").json()["warnings"] != [])
+        looked = server.log().count("refused")
+        registry.challenge(number, "looked at again and again")
+        registry.rollback()
+        until(lambda: client.get("/ready").json()["model_version"] == "1")
+        assert ask(server).json()["model_version"] == "1"
+        log = server.log()
+        assert log.count(f"Version {number} (champion) refused") == 1 <= looked
+        assert f"Version {number} cannot be loaded" in log
+        assert "Traceback" not in log
 
 
 def test_a_version_of_another_window_is_not_promoted(home: Path) -> None:

@@ -1,5 +1,6 @@
 """Being asked to stop, and being asked for more than the database takes."""
 
+import json
 import signal
 import socket
 import sqlite3
@@ -8,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import httpx
+import pytest
 
 from support.server import Server, serving
 from support.waiting import until
@@ -120,3 +122,41 @@ def test_a_full_queue_is_503_at_once_and_what_waited_is_kept_when_the_lock_goes(
         assert client.get("/api/requests/5999").json()["count"] == 1
         assert client.get("/api/requests/6000").json()["count"] == 0
         assert client.post("/api/predict/batch", json=second).status_code == 200
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_that_is_closed_ends_the_service_like_any_other_request_to_stop(
+    trained_home: Path, tmp_path: Path, workers: str
+) -> None:
+    file = tmp_path / "tracking.sqlite"
+    with serving(
+        trained_home,
+        database_url=f"sqlite:///{file}",
+        environment={"CLV_WORKERS": workers, "CLV_LOG_FORMAT": "json"},
+    ) as server:
+        with server.client() as client, connected(server) as in_flight:
+            in_flight.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY[:9])
+            until(lambda: client.get("/ready").status_code == 200)
+            assert client.post("/api/predict", json=PASSENGER).status_code == 200
+            server.process.send_signal(signal.SIGHUP)
+            until(lambda: server.log().count("Asked to stop") == int(workers))
+            in_flight.sendall(BODY[9:])
+            assert in_flight.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert server.process.wait(30) == 0, server.log()
+    with sqlite3.connect(file) as table:
+        kept = {number for (number,) in table.execute("SELECT passenger_id FROM requests")}
+    assert kept == {7, 8}
+    for line in server.log().splitlines():
+        assert "color_message" not in json.loads(line), "JSON from the first line to the last"
+
+
+def test_a_service_under_nohup_stays_when_its_terminal_is_closed(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    ignored = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    database = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
+    with serving(trained_home, database_url=database, prelude=ignored) as server:
+        server.process.send_signal(signal.SIGHUP)
+        with server.client() as client:
+            assert client.get("/health").status_code == 200
+        assert "Asked to stop" not in server.log()

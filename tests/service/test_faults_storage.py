@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,16 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from clv.clock import utc_now
 from clv.service import access
 from clv.service.problems import RefusedError
+from clv.service.sessions import Sessions
 from clv.sql import with_driver
-from clv.tracking import ApiKey, KeyStore, Scope, open_database, upgrade
+from clv.tracking import (
+    ApiKey,
+    KeyStore,
+    Scope,
+    SessionStore,
+    open_database,
+    upgrade,
+)
 from support.server import Server, serving, start
 from support.waiting import until
 
@@ -371,14 +379,15 @@ def test_keys_that_cannot_be_read_again_hold_nobody_up(
     upgrade(engine)
     store = Hanging(engine)
     key, known = store.create("one", ["predict"], at=utc_now())
-    keyring = access.Keyring(store, None, 0.01)
+    sessions = Sessions(SessionStore(engine), timedelta(hours=1), 0.01)
+    keyring = access.Keyring(store, sessions, None, 0.01)
     keyring.start()
     answers.clear()
     try:
         unknown = known.replace(key.id, "00000000")
         with pytest.raises(RefusedError):
-            asyncio.run(keyring.admit([f"Bearer {unknown}".encode()], Scope.PREDICT))
-        admitted = keyring.admit([f"Bearer {known}".encode()], Scope.PREDICT)
+            asyncio.run(keyring.admit([f"Bearer {unknown}".encode()], [], Scope.PREDICT))
+        admitted = keyring.admit([f"Bearer {known}".encode()], [], Scope.PREDICT)
         assert asyncio.run(admitted) == key
         keyring.stop()
     finally:

@@ -15,8 +15,9 @@ from clv.service.metrics_files import folder_for_metrics
 _HOLD = """
 import sys
 from pathlib import Path
-from clv.service.metrics_files import take_place
-print(take_place(Path(sys.argv[1])), flush=True)
+from clv.service.metrics_files import Place
+place = Place(Path(sys.argv[1]))
+print(place, flush=True)
 sys.stdin.read()
 """
 _BEGIN = """
@@ -89,7 +90,7 @@ def test_who_dies_leaves_the_place_to_the_next(temporary: Path) -> None:
             first, said = another(_HOLD, str(folder))
             assert said == "0"
             assert {path.name for path in folder.iterdir()} == names, "no more room is needed"
-            third, said = another(_HOLD, str(folder))  # as when all are replaced at a SIGHUP
+            third, said = another(_HOLD, str(folder))  # as if one is started before another ends
             kill(third)
             assert said == "2"
         finally:

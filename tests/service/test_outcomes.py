@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
+from clv.clock import utc_now
 from support.waiting import until
 
 PASSENGER = {"id": 1234, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
@@ -103,20 +104,31 @@ def test_without_anything_there_is_nothing_to_say(client: httpx.Client) -> None:
     assert quality["label_coverage"] is None
 
 
+def test_a_clock_that_is_a_little_ahead_is_put_up_with(client: httpx.Client) -> None:
+    ahead = [(utc_now() + timedelta(seconds=seconds)).isoformat() for seconds in (50, 600)]
+    for field in ("as_of", "registered_at"):
+        outcome = {"id": 1, "monetary_30": 1}
+        sent = {"outcomes": [outcome | {field: ahead[0]}]}
+        assert client.post("/api/outcomes", json=sent).status_code == 200
+        refused = client.post("/api/outcomes", json={"outcomes": [outcome | {field: ahead[1]}]})
+        assert refused.status_code == 422
+        assert "up to a minute ahead is taken for now" in refused.text
+
+
 @pytest.mark.parametrize(
     ("outcome", "field", "says"),
     [
         ({"id": 1}, "outcomes.0.monetary_30", "required"),
         ({"monetary_30": 1}, "outcomes.0.id", "required"),
-        ({"id": 1, "monetary_30": -0.01}, "outcomes.0.monetary_30", "greater than or equal to 0"),
+        ({"id": 1, "monetary_30": -0.01}, "outcomes.0.monetary_30", "at least 0"),
         ({"id": 1, "monetary_30": "12"}, "outcomes.0.monetary_30", "number"),
-        ({"id": 1, "monetary_30": 1e10}, "outcomes.0.monetary_30", "less than or equal"),
-        ({"id": 1.5, "monetary_30": 1}, "outcomes.0.id", "integer"),
+        ({"id": 1, "monetary_30": 1e10}, "outcomes.0.monetary_30", "at most 1,000,000,000"),
+        ({"id": 1.5, "monetary_30": 1}, "outcomes.0.id", "whole number"),
         ({"id": 2**63, "monetary_30": 1}, "outcomes.0.id", "less than"),
-        ({"id": 1, "monetary_30": 1, "frequency_30": -1}, "outcomes.0.frequency_30", "greater"),
+        ({"id": 1, "monetary_30": 1, "frequency_30": -1}, "outcomes.0.frequency_30", "at least"),
         ({"id": 1, "monetary_30": 1, "as_of": "2999-01-01"}, "outcomes.0.as_of", "up to now"),
         ({"id": 1, "monetary_30": 1, "as_of": 1700000000}, "outcomes.0.as_of", "text"),
-        ({"id": 1, "monetary_30": 1, "as_of": "soon"}, "outcomes.0.as_of", "datetime"),
+        ({"id": 1, "monetary_30": 1, "as_of": "soon"}, "outcomes.0.as_of", "date and time"),
         (
             {"id": 1, "monetary_30": 1, "registered_at": "2026-02-01", "as_of": "2026-01-01"},
             "outcomes.0",

@@ -113,6 +113,17 @@ def test_a_page_is_whole_and_loads_nothing_from_elsewhere(client: httpx.Client, 
     assert "Model version 1" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/model", "/model/report"])
+def test_no_page_names_the_folders_of_the_machine(
+    client: httpx.Client, activity_file: Path, path: str
+) -> None:
+    until(lambda: client.get("/ready").status_code == 200)
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert activity_file.name in answer.text
+    assert str(activity_file.parent) not in answer.text
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_what_a_page_loads_is_there_and_kept_for_ever(client: httpx.Client, path: str) -> None:
     page = Tags(client.get(path).text)

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +67,22 @@ def test_a_document_and_a_list_get_the_verdict_of_the_library(
     assert said["probability_worth_it"] == pytest.approx(found.probability_worth_it, abs=1e-6)
     assert len(said["depths"]) == len(found.depths)
     assert client.get("/api/requests/1").json()["count"] == 0, "nothing of it is tracked"
+    assert said["best"]["customers"] == found.best.customers
+    assert said["best"]["profit"] == pytest.approx(found.best.gain, abs=1e-5)
+
+
+def test_without_a_lift_the_answer_is_about_value_and_knows_no_profit(client: httpx.Client) -> None:
+    answer = client.post(
+        "/api/segments/evaluate",
+        json={"passengers": passengers(50), "margin": 0.25, "cost": 0.5},
+    )
+    assert "profit" not in answer.text
+    said = answer.json()
+    assert (said["speaks_of"], said["verdict"]) == ("value", "worth it")
+    assert said["value_less_cost"]["mean"] == pytest.approx(
+        50 * (0.25 * said["expected_increment"]["mean"] - 0.5), abs=1e-3
+    )
+    assert 0 < said["minimum_lift"] < said["minimum_lift_cautious"]
 
 
 def test_rows_that_cannot_be_used_stop_it_or_are_counted(client: httpx.Client) -> None:
@@ -99,9 +114,33 @@ def test_columns_may_have_other_names(client: httpx.Client) -> None:
     assert "as in recency_7=last_day" in wrong.json()["detail"]
 
 
+def test_one_column_for_two_is_422_and_a_sentence(client: httpx.Client) -> None:
+    for column in (["recency_7=id"], ["recency_7=id", "frequency_7=id"]):
+        answer = upload(client, as_csv(passengers(5)), column=column)
+        assert answer.status_code == 422
+        assert "is given for both id and recency_7" in answer.json()["detail"]
+
+
+def test_numbers_that_can_be_read_in_two_ways_are_422_until_the_query_says(
+    client: httpx.Client,
+) -> None:
+    content = HEADER.replace(",", ";") + "1;3;2;1,234\n2;7;1;900\n"
+    refused = upload(client, content)
+    assert refused.status_code == 422
+    assert "'1,234' is 1234" in refused.json()["detail"]
+    assert "`decimal` ." in refused.json()["detail"]
+    said = upload(client, content, decimal=".").json()
+    assert [one["says"] for one in said["findings"]] == [
+        "read as 1,234.50: ',' for thousands, '.' as decimal mark"
+    ]
+    assert upload(client, content, decimal=",", thousands="none").status_code == 200
+    assert upload(client, content, decimal=",", thousands=",").status_code == 422
+
+
 @pytest.mark.parametrize(
     ("terms", "field"),
     [
+        ({"decimal": ";"}, "query.decimal"),
         ({"margin": "0"}, "query.margin"),
         ({"margin": "much"}, "query.margin"),
         ({"cost": "-1"}, "query.cost"),
@@ -137,7 +176,7 @@ def test_numbers_of_a_document_are_numbers(client: httpx.Client) -> None:
     ("content", "says"),
     [
         (b"", "is empty"),
-        (os.urandom(20_000), "not text in UTF-8"),
+        (bytes(range(256)) * 80, "it is no text"),
         (b"PK\x03\x04" + bytes(range(256)) * 9, "Excel workbook"),
         (HEADER.encode(), "holds no rows"),
         (b"1,3,2,41.5\n", "Column 'id'"),

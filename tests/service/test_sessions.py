@@ -56,12 +56,12 @@ def closed(trained_home: Path, keys: Keys) -> Iterator[Server]:
         yield running
 
 
-def sign_in(server: Server, key: str, **headers: str) -> tuple[httpx.Client, str]:
-    """Somebody who signed in, and the token in their cookie."""
-    client = server.client()
-    answer = signed_in(client, key, headers)
+def sign_in(server: Server, key: str, **headers: str) -> str:
+    """The token in the cookie of somebody who signed in."""
+    with server.client() as client:
+        answer = signed_in(client, key, headers)
     ((_, cookie),) = SimpleCookie(answer.headers["set-cookie"]).items()
-    return client, cookie.value
+    return str(cookie.value)
 
 
 def signed_in(client: httpx.Client, key: str, headers: dict[str, str]) -> httpx.Response:
@@ -78,20 +78,16 @@ def signed_in(client: httpx.Client, key: str, headers: dict[str, str]) -> httpx.
 
 def everywhere(server: Server, path: str, cookie: str, **headers: str) -> set[int]:
     """The statuses of many answers, each on a connection of its own, so of both workers."""
-    found = set()
-    for _ in range(20):
-        with server.client() as client:
-            sent = {"cookie": cookie, **headers}
-            found.add(client.get(path, headers=sent).status_code)
-    return found
+    sent = {"cookie": cookie, "connection": "close", **headers}
+    with server.client() as client:
+        return {client.get(path, headers=sent).status_code for _ in range(20)}
 
 
 def test_the_cookie_holds_a_random_token_and_nothing_of_the_key(closed: Server, keys: Keys) -> None:
     key = keys.make("read")
     tokens = set()
     for _ in range(3):
-        client, token = sign_in(closed, key)
-        client.close()
+        token = sign_in(closed, key)
         tokens.add(token)
         assert TOKEN.fullmatch(token)
         assert token not in key
@@ -120,8 +116,7 @@ def test_the_cookie_is_as_closed_as_a_browser_can_keep_it(
 
 
 def test_a_session_is_good_in_every_worker_for_what_its_key_is(closed: Server, keys: Keys) -> None:
-    client, token = sign_in(closed, keys.make("read"))
-    client.close()
+    token = sign_in(closed, keys.make("read"))
     assert everywhere(closed, "/api/activity", f"{PLAIN}={token}") == {200}
     assert everywhere(closed, "/api/activity", f"a=b; {PLAIN}={token}; c") == {200}
     assert everywhere(closed, "/", f"{PLAIN}={token}") == {403}
@@ -133,10 +128,8 @@ def test_a_session_is_good_in_every_worker_for_what_its_key_is(closed: Server, k
 @pytest.mark.parametrize("path", ["/api/activity", "/api/requests/1"])
 def test_what_is_no_session_signs_nobody_in(closed: Server, keys: Keys, path: str) -> None:
     key = keys.make("admin")
-    client, token = sign_in(closed, key)
-    client.close()
-    secure, secret = sign_in(closed, key, **TLS)
-    secure.close()
+    token = sign_in(closed, key)
+    secret = sign_in(closed, key, **TLS)
     for cookie in (
         f"{PLAIN}={key}",
         f"clv_key={key}",
@@ -153,10 +146,11 @@ def test_what_is_no_session_signs_nobody_in(closed: Server, keys: Keys, path: st
 
 
 def test_signing_out_ends_the_session_and_not_only_the_cookie(closed: Server, keys: Keys) -> None:
-    client, token = sign_in(closed, keys.make("read"))
-    with client:
-        assert client.get("/api/activity").status_code == 200
-        left = client.post("/signout")
+    token = sign_in(closed, keys.make("read"))
+    cookie = {"cookie": f"{PLAIN}={token}"}
+    with closed.client() as client:
+        assert client.get("/api/activity", headers=cookie).status_code == 200
+        left = client.post("/signout", headers=cookie)
         assert (left.status_code, left.headers["location"]) == (303, "/signin")
     # Another worker asks the database again within the poll interval.
     until(lambda: everywhere(closed, "/api/activity", f"{PLAIN}={token}") == {401})
@@ -164,22 +158,19 @@ def test_signing_out_ends_the_session_and_not_only_the_cookie(closed: Server, ke
 
 def test_a_session_dies_with_its_key(closed: Server, keys: Keys) -> None:
     key = keys.make("read")
-    client, token = sign_in(closed, key)
-    client.close()
+    token = sign_in(closed, key)
     assert everywhere(closed, "/api/activity", f"{PLAIN}={token}") == {200}
     keys.revoke(key)
     until(lambda: everywhere(closed, "/api/activity", f"{PLAIN}={token}") == {401})
 
 
 def test_a_session_expires(closed: Server, keys: Keys) -> None:
-    client, token = sign_in(closed, keys.make("read"))
-    client.close()
+    token = sign_in(closed, keys.make("read"))
     with closing(sqlite3.connect(keys.file)) as connection, connection:
         past = (utc_now() - timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
         connection.execute("UPDATE sessions SET expires_at = ?", [past])
     until(lambda: everywhere(closed, "/api/activity", f"{PLAIN}={token}") == {401})
-    client, _ = sign_in(closed, keys.make("read"))
-    client.close()
+    sign_in(closed, keys.make("read"))
     with closing(sqlite3.connect(keys.file)) as connection:
         (left,) = connection.execute("SELECT count(*) FROM sessions").fetchone()
     assert left == 1, "the next one who signs in clears away what has expired"
@@ -189,8 +180,7 @@ def test_a_session_lasts_as_long_as_the_setting_says(trained_home: Path, keys: K
     environment = {"CLV_SESSION_HOURS": "2"}
     url = f"sqlite:///{keys.file}"
     with serving(trained_home, database_url=url, environment=environment) as server:
-        client, _ = sign_in(server, keys.make("read"))
-        client.close()
+        sign_in(server, keys.make("read"))
     with closing(sqlite3.connect(keys.file)) as connection:
         hours = "(julianday(expires_at) - julianday(created_at)) * 24"
         (found,) = connection.execute(
@@ -246,5 +236,4 @@ def test_who_guesses_at_the_form_does_not_keep_others_out(closed: Server, keys: 
     with closed.client() as client:
         wrong = {"key": "clv_00000000_" + "A" * 43}
         assert client.post("/signin", data=wrong).status_code == 401
-    client, _ = sign_in(closed, keys.make("read"))
-    client.close()
+    sign_in(closed, keys.make("read"))

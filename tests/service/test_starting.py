@@ -42,6 +42,14 @@ def test_a_port_in_use_is_said_with_what_to_do(tmp_path: Path) -> None:
     assert "--port" in complaint
 
 
+def test_a_port_is_tried_before_all_else_is_imported() -> None:
+    tried = "import sys, clv.cli.serving, clv.service.listening; print(*sys.modules)"
+    imported = subprocess.run(
+        [sys.executable, "-c", tried], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"uvicorn", "fastapi", "pyarrow", "sqlalchemy"} & set(imported)
+
+
 def test_an_unreachable_database_is_said_without_its_password(tmp_path: Path) -> None:
     url = "postgresql://clv:geheim@127.0.0.1:9/clv"
     complaint = the_complaint(start(tmp_path, CLV_PORT="0", CLV_DATABASE_URL=url))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["Server", "free_port", "serving", "start"]
+__all__ = ["REACHABLE", "Server", "free_port", "serving", "start"]
 
 # `clv serve`, in which unpickling anything ends the process: serving must not need it. Nor is there
 # anything of what trains.
@@ -33,6 +33,15 @@ sys.addaudithook(refuse)
 sys.argv[0] = "clv"
 from clv.cli import main
 main()
+"""
+
+
+#: As `prelude`: tests bind to loopback, and this service believes that others can reach it.
+REACHABLE = """
+from clv.service.anonymous import AnonymousAccess
+AnonymousAccess.of = classmethod(
+    lambda cls, settings: cls(False, settings.allow_anonymous, settings.allowed_hosts)
+)
 """
 
 

@@ -288,7 +288,7 @@ def test_a_transaction_that_hangs_is_given_up_and_those_after_it_are_stored(
     async def session() -> None:
         engine = open_database(database_url)
         upgrade(engine)
-        log = DatabaseRequestLog(engine, 1000, patience_s=0.05)
+        log = DatabaseRequestLog(engine, 1000, patience_s=0.5)
         gate = gate_of(engine)
         first = await started(log.append([a_row(1)]))
         await asyncio.to_thread(gate.reached.wait)

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sqlite3
 import sys
 import traceback
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from clv.errors import StoreError
+from clv.sqlite import sqlite3
 from clv.tracking import open_database, open_request_log
 
 UNREACHABLE = "postgresql://clv:s3cret@127.0.0.1:1/clv"

@@ -14,11 +14,14 @@ from clv.tracking import (
     DatabaseRequestLog,
     RequestQueries,
     TrackedRequest,
+    export,
     open_database,
     open_request_log,
+    read_tracked,
     upgrade,
 )
 from clv.tracking.migrate import downgrade
+from tracking.promising import track
 
 NOW = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
 
@@ -187,3 +190,33 @@ def test_lists_and_counts_are_found_by_an_index_whatever_the_number_of_rows(
             assert "TEMP B-TREE FOR ORDER BY" not in said
         else:
             assert "Seq Scan" not in said, said
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["", "soon", "2026-13-45 00:00:00.000000", "0000-00-00", "9999-12-31 23:59:59", 7, 7.5],
+)
+def test_a_moment_that_is_none_hides_no_other_row(
+    moment: object, new_database: Callable[[str], str], a_row: Callable[..., TrackedRequest]
+) -> None:
+    """Written by somebody else: SQLite takes anything for text."""
+    engine = open_database(new_database("sqlite"))
+    upgrade(engine)
+    track(engine, [a_row(1), a_row(2, requested_at=NOW), a_row(3, requested_at=NOW)])
+    with engine.begin() as connection:
+        for passenger in (1, 3):
+            connection.exec_driver_sql(
+                "UPDATE requests SET requested_at = ? WHERE passenger_id = ?", (moment, passenger)
+            )
+    queries = RequestQueries(engine)
+    found = asyncio.run(queries.recent(NOW))
+    assert found.total == 3
+    assert [row.passenger_id for row in found.latest] == [3, 2, 1]
+    assert found.latest[1].requested_at == NOW
+    assert sum(one.requests for one in found.over_time) == 1
+    assert [row.passenger_id for row in asyncio.run(queries.of_passenger(3))] == [3]
+    queries.close()
+    cohorts = {row.cohort for row in read_tracked(engine, None, NOW, {}).sums}
+    assert None not in cohorts
+    assert len(export(engine, 3)["requests"]) == 1
+    engine.dispose()

@@ -14,16 +14,7 @@ from clv.schema import Activity, Mask
 from clv.training import backtest as module
 from clv.training.backtest import COHORTS, Cohort, backtest
 from clv.training.progress import Silent
-
-
-class Steps(Silent):
-    """Counts."""
-
-    def __init__(self) -> None:
-        self.taken = 0
-
-    def step(self) -> None:
-        self.taken += 1
+from training.spies import Steps
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +98,7 @@ def test_without_dates_there_are_no_cohorts(history: History, recipe: Any) -> No
     assert backtest(replace(history, registered_at=None), recipe, seed=42, progress=steps) == ()
     never = np.full(len(history), np.datetime64("NaT", "us"))
     assert backtest(replace(history, registered_at=never), recipe, seed=42, progress=steps) == ()
-    assert steps.taken == 0
+    assert steps.stages == []
 
 
 def test_an_origin_before_anything_was_known_is_left_out(history: History, recipe: Any) -> None:
@@ -117,7 +108,8 @@ def test_an_origin_before_anything_was_known_is_left_out(history: History, recip
     steps = Steps()
     found = backtest(replace(history, registered_at=at), recipe, seed=42, progress=steps)
     assert 0 < len(found) < COHORTS
-    assert steps.taken == len(found)
+    assert steps.done == [len(found)]
+    assert steps.stages == [("younger cohorts", len(found))]
     assert found[0].start - timedelta(days=31) >= date(2026, 1, 1)
 
 

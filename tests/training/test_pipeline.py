@@ -285,9 +285,9 @@ def test_progress_is_told_of_every_stage(history: History) -> None:
     steps = Steps()
     train(history, among=[candidate(PERSISTENCE, PersistenceRegressor())], progress=steps)
     assert steps.stages == [
-        (PERSISTENCE, 10),
+        (PERSISTENCE, 5),
         ("test, calibrate, refit", 3),
         ("repeated splits", TIMES),
         ("younger cohorts", COHORTS),
     ]
-    assert steps.done == [10, 3, TIMES, COHORTS]
+    assert steps.done == [5, 3, TIMES, COHORTS]

@@ -1,5 +1,7 @@
 """The search sees training rows only, its predictions are out of fold, and the choice is modest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from lightgbm.basic import LightGBMError
@@ -164,10 +166,12 @@ def test_a_defect_of_a_candidate_is_not_taken_for_bad_data(rows: tuple[Floats, F
 
 def test_steps_that_were_announced_are_done(rows: tuple[Floats, Floats]) -> None:
     steps = Steps()
-    among = [candidate("mean", MeanRegressor()), *quick_candidates()[2:3]]
-    search(among, *rows, seed=SEED, jobs=2, progress=steps)
-    assert steps.stages == [("mean", 10), ("boosting", 10)]
-    assert steps.done == [10, 10]
+    boosting = next(one for one in candidates(SEED) if one.name == "boosting")
+    two = replace(boosting, grid={"regressor__n_estimators": [10, 20]})
+    search([candidate("mean", MeanRegressor()), two], *rows, seed=SEED, jobs=2, progress=steps)
+    # Without a choice nothing is searched: only the folds that judge are fitted.
+    assert steps.stages == [("mean", 5), ("boosting", 15)]
+    assert steps.done == [5, 15]
 
 
 # ---------------------------------------------------------------- the average

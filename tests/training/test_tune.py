@@ -178,8 +178,8 @@ def test_every_fit_is_a_step(rows: tuple[Floats, Floats]) -> None:
     steps = Steps()
     persistence = Candidate(PERSISTENCE, PersistenceRegressor(), "increment")
     look([persistence, *boostings()[:1]], rows, progress=steps)
-    assert steps.stages == [(PERSISTENCE, 2 * FOLDS), ("boosting", (1 + 12 + 1) * FOLDS)]
-    assert steps.done == [2 * FOLDS, 14 * FOLDS]
+    assert steps.stages == [(PERSISTENCE, FOLDS), ("boosting", (1 + 12 + 1) * FOLDS)]
+    assert steps.done == [FOLDS, 14 * FOLDS]
 
 
 def test_a_whole_training_can_be_searched_beyond_the_grid(history: History) -> None:

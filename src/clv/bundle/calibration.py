@@ -17,7 +17,7 @@ Source: Vovk, Gammerman, Shafer (2005), Algorithmic Learning in a Random World, 
 from typing import Self
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from clv.bundle.part import Part
 from clv.metrics import to_micros
@@ -37,6 +37,8 @@ _MIN_ROWS = 50
 _KEPT = 500
 # Scores nearer than this share of themselves are one score: sums of trees differ in last digits.
 _APART = 1e-5
+# An increment of a billion over a cent, and more: sums of it stay finite.
+_LARGEST_RATIO = 1e12
 # The least scale, as a share of the mean expected increment.
 _FLOOR = 0.01
 
@@ -67,11 +69,11 @@ class ScoreBin(Part):
         Increment over scale, lowest first: all of them, or evenly spaced quantiles.
     """
 
-    rows: int
-    returning: float
+    rows: int = Field(ge=1)
+    returning: float = Field(ge=0, le=1)
     bias: float
-    variance: float
-    dispersion: float
+    variance: float = Field(ge=0)
+    dispersion: float = Field(ge=0)
     asymmetry: float
     ratios: tuple[float, ...]
 
@@ -102,6 +104,11 @@ class Calibration(Part):
             raise ValueError("edges must rise")
         if self.floor <= 0 or not all(part.ratios for part in self.bins):
             raise ValueError("a floor above 0 and ratios in every bin are needed")
+        for number, part in enumerate(self.bins):
+            if list(part.ratios) != sorted(part.ratios):
+                raise ValueError(f"ratios of bin {number} must not fall")
+            if max(map(abs, part.ratios)) > _LARGEST_RATIO:
+                raise ValueError(f"ratios of bin {number} must lie within {_LARGEST_RATIO:g}")
         return self
 
     @classmethod

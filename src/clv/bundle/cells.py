@@ -8,18 +8,26 @@ NumPy only: it travels to executors of a cluster that have nothing else of ours.
 """
 
 import io
-import zipfile
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 
+from clv.bundle.archive import read_arrays
 from clv.schema import FEATURES, FREQUENCY, MONETARY, RECENCY, Floats, Ints
 
-__all__ = ["Cells"]
+__all__ = ["MAX_CELLS", "Cells"]
 
+#: A larger table is not served: 64 MB in every process.
+MAX_CELLS = 2**22
 _SUFFIX = "_thresholds"
+_COLUMNS = ("expected", "p_return", "weights")
+# Far beyond any spend of a customer and any weight, and near enough for sums to stay finite.
+_LARGEST = 1e12
+_LARGEST_WEIGHT = 1e6
+_FINITE = float(np.finfo(np.float64).max)
 
 
 class Cells:
@@ -49,6 +57,8 @@ class Cells:
         self.expected = expected
         self.p_return = p_return
         self.weights = tuple(weights)
+        if len(self.weights) != len(FEATURES):
+            raise ValueError(f"{len(self.weights)} weights; expected {len(FEATURES)}")
         if expected.shape != (self.count(self.thresholds),) or p_return.shape != expected.shape:
             raise ValueError(
                 f"{len(expected)} expectations and {len(p_return)} probabilities for "
@@ -87,7 +97,7 @@ class Cells:
     @staticmethod
     def count(thresholds: Sequence[Floats]) -> int:
         """How many cells the thresholds make."""
-        return int(np.prod([len(cuts) + 1 for cuts in thresholds]))
+        return math.prod(len(cuts) + 1 for cuts in thresholds)
 
     @staticmethod
     def representatives(thresholds: Sequence[Floats]) -> Floats:
@@ -100,10 +110,8 @@ class Cells:
         """As an `.npz` file; the same cells give the same bytes."""
         file = io.BytesIO()
         arrays: dict[str, Any] = {
-            **{name + _SUFFIX: cuts for name, cuts in zip(FEATURES, self.thresholds, strict=True)},
-            "expected": self.expected,
-            "p_return": self.p_return,
-            "weights": np.array(self.weights),
+            name: self._array(name)
+            for name in (*(feature + _SUFFIX for feature in FEATURES), *_COLUMNS)
         }
         np.savez_compressed(file, **arrays)
         return file.getvalue()
@@ -117,14 +125,43 @@ class Cells:
         ValueError
             Where it is anything else; no pickle is loaded.
         """
+        names = [*(name + _SUFFIX for name in FEATURES), *_COLUMNS]
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: np.asarray(file[name], dtype=np.float64) for name in file.files}
-            return cls(
-                [arrays.pop(name + _SUFFIX) for name in FEATURES],
-                arrays["expected"],
-                arrays["p_return"],
-                arrays["weights"].tolist(),
-            )
-        except (KeyError, OSError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(content, names, MAX_CELLS)
+        except Exception as error:
             raise ValueError(f"no table of cells: {error}") from error
+        return cls(
+            [arrays.pop(name + _SUFFIX) for name in FEATURES],
+            arrays["expected"],
+            arrays["p_return"],
+            arrays["weights"].tolist(),
+        )
+
+    def require_usable(self, target: str) -> None:
+        """See that whatever is looked up gives a prediction.
+
+        Raises
+        ------
+        ValueError
+            Names the first number that gives none.
+        """
+        limits = {
+            **{name + _SUFFIX: (-_FINITE, _FINITE) for name in FEATURES},
+            "expected": (0.0 if target == "increment" else -_LARGEST, _LARGEST),
+            "p_return": (0.0, 1.0),
+            "weights": (-_LARGEST_WEIGHT, _LARGEST_WEIGHT),
+        }
+        for name, (low, high) in limits.items():
+            values = self._array(name)
+            # The negation also refuses NaN.
+            wrong = np.flatnonzero(~((values >= low) & (values <= high)))
+            if len(wrong):
+                raise ValueError(
+                    f"{name} holds {values[wrong[0]]:.6g} in place {wrong[0]}; expected a number "
+                    f"from {low:g} to {high:g}"
+                )
+
+    def _array(self, name: str) -> Floats:
+        if name.endswith(_SUFFIX):
+            return self.thresholds[FEATURES.index(name.removesuffix(_SUFFIX))]
+        return np.asarray(getattr(self, name), dtype=np.float64)

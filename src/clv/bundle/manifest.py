@@ -1,6 +1,7 @@
 """The manifest: everything about a bundle but the table of cells. JSON, strict, versioned."""
 
 import hashlib
+import stat
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,8 +16,10 @@ from clv.errors import BundleError
 from clv.schema import FEATURES, Floats, Window
 
 __all__ = [
+    "AGAIN",
     "FORMAT",
     "MANIFEST",
+    "MOST_BYTES",
     "TABLES",
     "DataSummary",
     "GoldenRow",
@@ -24,6 +27,7 @@ __all__ = [
     "Manifest",
     "Role",
     "Uncertainty",
+    "read_bounded",
     "sha256_of",
 ]
 
@@ -34,15 +38,21 @@ TABLES: dict[Role, str] = {"serving": "serving.npz", "holdout": "holdout.npz"}
 #: Raised by one when a reader of the older format would misunderstand the newer.
 FORMAT: Literal[4] = 4
 
+#: A table of all the cells there may be does not reach it, and no manifest comes near.
+MOST_BYTES = 2**27
+_ROUNDED = 1e-6
+#: What to do with a bundle that cannot be used.
+AGAIN = "Register the bundle again, or roll back to another version."
+
 
 class GoldenRow(Part):
     """A made-up passenger and what the original model said; checked at every load."""
 
-    recency: float
-    frequency: float
-    monetary: float
-    expected_increment: float
-    p_return: float
+    recency: float = Field(ge=0)
+    frequency: float = Field(ge=0)
+    monetary: float = Field(ge=0)
+    expected_increment: float = Field(ge=0)
+    p_return: float = Field(ge=0, le=1)
 
 
 class Histogram(Part):
@@ -54,6 +64,16 @@ class Histogram(Part):
 
     edges: tuple[float, ...]
     shares: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(self.shares) != len(self.edges) + 1:
+            raise ValueError(f"{len(self.shares)} shares and {len(self.edges)} edges do not fit")
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("edges must rise")
+        if min(self.shares) < 0 or abs(sum(self.shares) - 1) > _ROUNDED:
+            raise ValueError("shares must be 0 or more and add up to 1")
+        return self
 
     @classmethod
     def of(cls, values: Floats, bins: int = 10) -> Self:
@@ -88,7 +108,7 @@ class Manifest(Part):
     """What a prediction needs beyond the cells, and where the model comes from."""
 
     format: Literal[4] = FORMAT
-    model: str
+    model: str = Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
     target: Target
     features: tuple[str, str, str]
     observation_days: int
@@ -98,7 +118,7 @@ class Manifest(Part):
     metrics: dict[str, float]
     data: DataSummary
     reference: dict[str, Histogram]
-    golden: tuple[GoldenRow, ...]
+    golden: tuple[GoldenRow, ...] = Field(min_length=1)
     uncertainty: dict[Role, Uncertainty]
     versions: dict[str, str]
     files: dict[str, str] = Field(default_factory=dict)
@@ -110,6 +130,12 @@ class Manifest(Part):
         if set(self.uncertainty) != set(TABLES):
             raise ValueError(f"uncertainty of {sorted(self.uncertainty)}: expected {list(TABLES)}")
         Window(self.observation_days, self.horizon_days)
+        for role, uncertainty in self.uncertainty.items():
+            if uncertainty.support.observation_days != self.observation_days:
+                raise ValueError(
+                    f"support of {role} is of {uncertainty.support.observation_days} days, the "
+                    f"model of {self.observation_days}"
+                )
         return self
 
     @property
@@ -128,12 +154,9 @@ class Manifest(Part):
         """
         path = folder / MANIFEST
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_bounded(path))
         except OSError as error:
-            raise BundleError(
-                f"'{path}' cannot be read: {error.strerror}. "
-                "Register the bundle again, or roll back to another version."
-            ) from error
+            raise BundleError(f"'{path}' cannot be read: {error.strerror}. {AGAIN}") from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -141,6 +164,24 @@ class Manifest(Part):
                 f"'{path}' is no manifest of format {FORMAT}: {where}: {first['msg']}. "
                 "Train again, or use the version of clv that wrote it."
             ) from error
+
+
+def read_bounded(path: Path) -> bytes:
+    """The content of a file of a bundle.
+
+    Raises
+    ------
+    BundleError
+        If it is larger than any that was ever written, or no file.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BundleError(f"'{path}' cannot be read: it is not a file. {AGAIN}")
+    if found.st_size > MOST_BYTES:
+        raise BundleError(
+            f"'{path}' has {found.st_size:,} bytes; at most {MOST_BYTES:,} are read. {AGAIN}"
+        )
+    return path.read_bytes()
 
 
 def sha256_of(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What is said of customers, and the arithmetic from what a model computes to what is said."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -7,10 +8,11 @@ import numpy as np
 
 from clv.bundle.intervals import Intervals
 from clv.bundle.surroundings import Surroundings
+from clv.errors import BundleError
 from clv.metrics import to_micros
-from clv.schema import MONETARY, Floats, Ints, Mask
+from clv.schema import FEATURES, MONETARY, Floats, Ints, Mask
 
-__all__ = ["Prediction", "Predictions", "complete", "to_cents"]
+__all__ = ["Prediction", "Predictions", "complete", "to_cents", "unusable"]
 
 _P_DIGITS = 4
 
@@ -136,6 +138,14 @@ def to_cents(values: Any) -> Any:
     return np.round(values, 2) + 0.0
 
 
+def unusable(features: Sequence[float]) -> BundleError:
+    """That a model computes no number, or a senseless one, for a customer."""
+    said = ", ".join(f"{name}={value:g}" for name, value in zip(FEATURES, features, strict=True))
+    return BundleError(
+        f"The model gives no usable prediction for {said}. Roll back to another version."
+    )
+
+
 def complete(
     X: Floats,
     increment: Floats,
@@ -146,6 +156,10 @@ def complete(
 ) -> Predictions:
     """Everything that is said of customers, given what a model computes of them."""
     spent = X[:, MONETARY]
+    # What is loaded was checked; this is the last chance to notice a number that is none.
+    sound = (increment >= 0) & (increment < np.inf) & (p_return >= 0) & (p_return <= 1)
+    if not sound.all():
+        raise unusable(X[int(np.argmin(sound))].tolist())
     bins = intervals.bin_of(increment)
     low, high = intervals.around(increment, bins, level)
     similar = surroundings.similar(X)

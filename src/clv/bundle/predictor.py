@@ -1,21 +1,26 @@
 """A loaded bundle: the one path for a prediction, of API, batch, validation and segments."""
 
+import hashlib
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from clv.bundle.calibration import Calibration
 from clv.bundle.cells import Cells
 from clv.bundle.intervals import DEFAULT_LEVEL, Intervals
-from clv.bundle.manifest import MANIFEST, TABLES, Manifest, Role, sha256_of
+from clv.bundle.manifest import AGAIN, MANIFEST, TABLES, Manifest, Role, read_bounded
 from clv.bundle.predictions import Prediction, Predictions
 from clv.bundle.scorer import Scorer
 from clv.bundle.surroundings import Surroundings
+from clv.bundle.tables import activity_of
 from clv.errors import BundleError
-from clv.schema import Activity, Window
+from clv.schema import MAX_FREQUENCY, MAX_MONETARY, Activity, Window, require_valid
 
 __all__ = ["Predictor"]
+
+#: What a bundle is called that no registry knows.
+UNREGISTERED = "unregistered"
 
 # Sums of floats in another order; anything beyond that is another model.
 _GOLDEN_TOLERANCE = 1e-9
@@ -47,43 +52,91 @@ class Predictor:
         )
 
     @classmethod
-    def load(cls, folder: Path, *, version: str = "unregistered", role: Role = "serving") -> Self:
+    def load(cls, folder: Path, *, version: str = UNREGISTERED, role: Role = "serving") -> Self:
         """Load a bundle after checking its files and that it computes what it did when written.
 
         Raises
         ------
         BundleError
-            Where a file is missing, foreign or altered, or a golden row comes out differently.
+            If a file is missing, foreign or altered, a number gives no prediction, or a golden row
+        comes out differently; whatever else is wrong with it, too. Names the version.
         """
+        try:
+            return cls._checked(folder, version, role)
+        except BundleError as error:
+            # The cause tells a disk that failed from a bundle that is spoilt.
+            raise BundleError(_naming(version, str(error))) from error.__cause__
+        except Exception as error:
+            # Whatever else is wrong with it, it is this version that cannot be used.
+            odd = f"'{folder}' cannot be used: {type(error).__name__}: {error}. {AGAIN}"
+            raise BundleError(_naming(version, odd)) from error
+
+    @classmethod
+    def _checked(cls, folder: Path, version: str, role: Role) -> Self:
         manifest = Manifest.read(folder)
         content = _read_checked(folder, manifest, role)
         try:
             cells = Cells.from_bytes(content)
+            cells.require_usable(manifest.target)
         except ValueError as error:
             raise BundleError(
-                f"'{folder / TABLES[role]}' is no usable table: {error}. "
-                "Register the bundle again, or roll back to another version."
+                f"'{folder / TABLES[role]}' is no usable table: {error}. {AGAIN}"
             ) from error
         predictor = cls(manifest, cells, version, role)
         if role == "serving":
             _check_golden_rows(folder, predictor)
         return predictor
 
-    def predict(self, activity: Activity, *, level: float = DEFAULT_LEVEL) -> Predictions:
+    def predict(self, activity: Any, *, level: float = DEFAULT_LEVEL) -> Predictions:
         """Predict each row of `activity`, in its order, with intervals at `level`.
+
+        Parameters
+        ----------
+        activity : Activity or table
+            A table of pandas, Polars or Arrow has the columns that `clv score` reads, such as
+            `recency_7`, `frequency_7` and `monetary_value_7`; others are ignored.
+        level : float
+            From 0.5 to 0.99.
 
         Raises
         ------
         DataError
-            Where the level is not between 0.5 and 0.99.
+            If the level is not between 0.5 and 0.99, or a value cannot be: names it and its row.
         """
+        if not isinstance(activity, Activity):
+            activity = activity_of(activity, self.window)
+        elif len(activity) and activity.recency.max() > self.window.observation_days:
+            require_valid(activity, self.window)
         return self.scorer.predict(activity.matrix(), level)
 
     def predict_one(
         self, recency: float, frequency: float, monetary: float, *, level: float = DEFAULT_LEVEL
     ) -> Prediction:
-        """Predict one customer; the same answer as in a batch."""
+        """Predict one customer; the same answer as in a batch.
+
+        Raises
+        ------
+        DataError
+            If the level or a value is out of its range, or two values contradict each other.
+        """
+        if not self._can_be(recency, frequency, monetary):
+            require_valid(Activity.of(recency, frequency, monetary), self.window)
         return self.scorer.predict_one(recency, frequency, monetary, level)
+
+    def _can_be(self, recency: float, frequency: float, monetary: float) -> bool:
+        """As `require_valid`, in a thousandth of the time; what is no number cannot be."""
+        try:
+            return bool(
+                0 <= recency <= self.window.observation_days
+                and 0 <= frequency <= MAX_FREQUENCY
+                and 0 <= monetary <= MAX_MONETARY
+                and recency == recency // 1
+                and frequency == frequency // 1
+                and (recency > 0) == (frequency > 0)
+                and (frequency > 0 or monetary == 0)
+            )
+        except (TypeError, ValueError):
+            return False
 
     def why_out_of_support(self, recency: float, frequency: float, monetary: float) -> str:
         """Say of a customer out of support what is rare about it."""
@@ -94,6 +147,10 @@ class Predictor:
             f"({self.surroundings.describe(recency, frequency, monetary)}); at least "
             f"{self.surroundings.needed} are needed for a prediction to rest on"
         )
+
+
+def _naming(version: str, text: str) -> str:
+    return text if version == UNREGISTERED else f"Version {version} cannot be loaded: {text}"
 
 
 def _check_golden_rows(folder: Path, predictor: Predictor) -> None:
@@ -115,8 +172,7 @@ def _check_golden_rows(folder: Path, predictor: Predictor) -> None:
             row = int(np.flatnonzero(wrong)[0])
             raise BundleError(
                 f"'{folder}' does not compute what it did when it was written: golden row {row} "
-                f"gives {found[row]:.6g} as {name}, expected {expected[row]:.6g}. "
-                "Register the bundle again, or roll back to another version."
+                f"gives {found[row]:.6g} as {name}, expected {expected[row]:.6g}. " + AGAIN
             )
 
 
@@ -134,15 +190,15 @@ def _read_checked(folder: Path, manifest: Manifest, role: Role) -> bytes:
                 f"'{folder}' must hold {MANIFEST} and {', '.join(sorted(expected))}, no more and "
                 f"no less; at fault: {odd}. Register the bundle again."
             )
+        contents = {name: read_bounded(folder / name) for name in manifest.files}
         for name, checksum in manifest.files.items():
-            if sha256_of(folder / name) != checksum:
+            if hashlib.sha256(contents[name]).hexdigest() != checksum:
                 raise BundleError(
                     f"'{folder / name}' was altered: its sha256 is not that of the manifest. "
-                    "Register the bundle again, or roll back to another version."
+                    + AGAIN
                 )
-        return (folder / TABLES[role]).read_bytes()
+        return contents[TABLES[role]]
     except OSError as error:
         raise BundleError(
-            f"'{error.filename}' cannot be read: {error.strerror}. "
-            "Register the bundle again, or roll back to another version."
+            f"'{error.filename}' cannot be read: {error.strerror}. {AGAIN}"
         ) from error

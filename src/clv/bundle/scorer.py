@@ -5,13 +5,14 @@ can be sent to where a prediction is wanted (`clv.scoring.spark`): an executor o
 with this very code.
 """
 
+from math import inf
 from typing import Literal
 
 import numpy as np
 
 from clv.bundle.cells import Cells
 from clv.bundle.intervals import DEFAULT_LEVEL, Intervals
-from clv.bundle.predictions import Prediction, Predictions, complete
+from clv.bundle.predictions import Prediction, Predictions, complete, unusable
 from clv.bundle.surroundings import Surroundings
 from clv.schema import MONETARY, Floats
 
@@ -66,10 +67,14 @@ class Scorer:
             increment = max(total - monetary, 0.0)
         score_bin, low, high = self.intervals.around_one(increment, level)
         similar = self.surroundings.similar_to(recency, frequency, monetary)
+        p_return = float(self.cells.p_return[cell])
+        # As in `complete`.
+        if not (0.0 <= increment < inf and 0.0 <= p_return <= 1.0):
+            raise unusable((recency, frequency, monetary))
         return Prediction(
             monetary + increment,
             increment,
-            float(self.cells.p_return[cell]),
+            p_return,
             level,
             max(monetary + low, 0.0),
             max(monetary + high, 0.0),

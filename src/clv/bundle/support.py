@@ -4,11 +4,12 @@ A cell holds customers who are alike: last ride on the same day (in the same sev
 window), rides within a half of each other, money within a factor of two.
 """
 
+import math
 from bisect import bisect_right
 from typing import Self
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from clv.bundle.part import Part
 from clv.bundle.surroundings import Surroundings
@@ -19,6 +20,7 @@ __all__ = ["Support"]
 #: Fewer customers like this one, and the mean of what they spent says little.
 NEEDED = 20
 _RECENCY_CELLS = 7
+_MOST_CUSTOMERS = 10**12
 # 1, 2, 3, 4, 6, 8, 12, 16, 24, ... rides
 _RIDES = tuple(sorted({1.0} | {2.0**k for k in range(1, 15)} | {3.0 * 2**k for k in range(13)}))
 
@@ -42,14 +44,18 @@ class Support(Part):
 
     edges: tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
     counts: tuple[int, ...]
-    observation_days: int
-    needed: int = NEEDED
+    observation_days: int = Field(ge=1)
+    needed: int = Field(default=NEEDED, ge=0)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        cells = int(np.prod([len(edges) + 1 for edges in self.edges]))
+        cells = math.prod(len(edges) + 1 for edges in self.edges)
         if len(self.counts) != cells:
             raise ValueError(f"{len(self.counts)} counts for {cells} cells")
+        if min(self.counts) < 0 or max(self.counts) > _MOST_CUSTOMERS:
+            raise ValueError(f"counts must lie from 0 to {_MOST_CUSTOMERS:,}")
+        if any(list(edges) != sorted(set(edges)) for edges in self.edges):
+            raise ValueError("edges must rise")
         return self
 
     @classmethod

@@ -1,35 +1,82 @@
 """The pictures of a verdict. Each title states what the picture shows."""
 
+from functools import partial
+from typing import Any
+
 import plotly.graph_objects as go
 
+from clv.campaign.depth import DepthPoint
 from clv.campaign.map import LIKELY
-from clv.campaign.verdict import Evaluation
+from clv.campaign.offer import MAX_LIFT
+from clv.campaign.verdict import Evaluation, number_of
+from clv.campaign.words import lift_in_words
 from clv.evaluation.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, Picture, styled
 
-__all__ = ["gain_in_words", "pictures_of"]
+__all__ = ["depth_title", "increment_title", "pictures_of"]
 
 _KINDS = (GREEN, BLUE, ORANGE, GREY)
+# A list of fewer has no best tenth, and its axis counts in ones.
+_TENTHS = 10
 
 
 def pictures_of(found: Evaluation, currency: str) -> list[Picture]:
-    """All pictures of a verdict; money in `currency`, or in currency units where it is empty."""
+    """The pictures of a verdict, without those that a short list does not fill.
+
+    Money is in `currency`, or in currency units if it is empty.
+    """
     unit = currency or "currency units"
-    return [
-        _increment(found, unit),
-        _depth(found, unit),
-        _concentration(found),
-        _kinds(found, unit),
-    ]
+    pictures = [_increment(found, unit)]
+    if found.n > 1:
+        pictures += [_depth(found, unit), _kinds(found, unit)]
+    if found.n >= _TENTHS:
+        pictures.append(_concentration(found))
+    return pictures
 
 
-def gain_in_words(found: Evaluation) -> str:
-    """What the campaign is judged by: a profit only where an effect is assumed."""
-    return "Profit" if found.speaks_of == "effect" else "Value less cost"
+def increment_title(found: Evaluation) -> str:
+    """What the picture of the increment shows."""
+    if found.speaks_of == "value":
+        return "Expected further spend per passenger"
+    side = {
+        "worth it": "above",
+        "not worth it": "below",
+        "not enough evidence": "close to",
+    }[found.verdict]
+    return f"Expected further spend per passenger is {side} break-even"
+
+
+def depth_title(found: Evaluation) -> str:
+    """What the picture of the depths shows."""
+    if found.speaks_of == "value":
+        return _lift_title(found)
+    best = found.best.customers
+    if not best:
+        return "No number of passengers is expected to earn the cost"
+    whom = f"all {found.n:,}" if best == found.n else f"the best {best:,} of {found.n:,}"
+    return f"Profit is highest with {whom}"
+
+
+def _lift_title(found: Evaluation) -> str:
+    if found.minimum_lift is None:
+        return "No lift pays, however many you choose"
+    few = next(
+        (
+            point
+            for point in found.depths
+            if point.customers >= max(found.n / 10, 1) and point.minimum_lift is not None
+        ),
+        found.depths[-1],
+    )
+    return (
+        f"The best {few.customers:,} break even at a lift of {lift_in_words(few.minimum_lift)}, "
+        f"all {found.n:,} at {lift_in_words(found.minimum_lift)}"
+    )
 
 
 def _increment(found: Evaluation, unit: str) -> Picture:
-    estimate, needed = found.expected_increment, found.campaign.needed
+    estimate = found.expected_increment
     beside = found.all_customers.expected_increment
+    has_lift = found.speaks_of == "effect"
     one = {"mode": "markers", "showlegend": False, "hovertemplate": "%{x:,.2f}<extra></extra>"}
     plot = go.Figure(
         [
@@ -51,62 +98,68 @@ def _increment(found: Evaluation, unit: str) -> Picture:
             ),
         ]
     )
-    plot.add_vline(x=needed, line={"color": VERMILLION, "dash": "dash", "width": 2})
+    needed = found.campaign.needed if has_lift else 0.0
+    highest = max(estimate.high, needed, beside)
+    plot.add_vline(
+        x=needed, line={"color": VERMILLION, "dash": "dash", "width": 2}, visible=has_lift
+    )
     plot.add_annotation(
         x=needed,
         yref="paper",
         y=1.0,
         yanchor="bottom",
+        xanchor="right" if needed > 0.7 * highest else "center",
         text=f"break-even {needed:,.2f}",
         showarrow=False,
+        visible=has_lift,
     )
-    side = {
-        "worth it": "lies above",
-        "not worth it": "lies below",
-        "not enough evidence": "may lie on either side of",
-    }[found.verdict]
-    top = 1.15 * max(estimate.high, needed, beside)
     return Picture(
         "increment",
-        f"What is still to come {side} the break-even",
-        "Dots: mean spend still to come. The bar holds that of this list with "
-        f"{estimate.level:.0%} probability; right of the dashed line the campaign pays. All "
-        "passengers are those whom the model learnt from.",
+        increment_title(found),
+        f"The dots are means per passenger; the bar is the {estimate.level:.0%} interval of the "
+        "mean of this list. All passengers are those of the training data. Right of a dashed line, "
+        "which takes a lift, the campaign pays.",
         styled(
             plot,
-            f"still to come, a passenger ({unit})",
+            f"per passenger ({unit})",
             "",
             height=210,
-            xaxis_range=[0, top],
+            xaxis_range=[0, 1.15 * highest],
             yaxis_range=[-0.6, 1.6],
         ),
     )
 
 
 def _depth(found: Evaluation, unit: str) -> Picture:
-    x = [point.customers for point in found.depths]
+    has_lift = found.speaks_of == "effect"
+    points = found.depths if has_lift else found.depths[1:]
+    x = [point.customers for point in points]
+    if has_lift:
+        low, line, high = zip(*((p.low, p.gain, p.high) for p in points), strict=True)
+        best = found.best
+        marked: dict[str, Any] = {"x": [best.customers], "y": [best.gain]}
+        y_axis: dict[str, Any] = {"tickformat": ",~f"}
+    else:
+        low, line, high = zip(*map(partial(_lifts, found), points), strict=True)
+        marked = {"x": [], "y": []}
+        safe = found.minimum_lift_cautious or found.minimum_lift or MAX_LIFT
+        y_axis = {"tickformat": ",.0%", "range": [0, 1.6 * min(safe, MAX_LIFT) or 1.0]}
     band = {"line": {"width": 0}, "mode": "lines", "hoverinfo": "skip", "showlegend": False}
+    form = ",.0f" if has_lift else ".1%"
     plot = go.Figure(
         [
-            go.Scatter(x=x, y=[point.low for point in found.depths], **band),
+            go.Scatter(x=x, y=low, **band),
+            go.Scatter(x=x, y=high, fill="tonexty", fillcolor="rgba(0, 114, 178, 0.2)", **band),
             go.Scatter(
                 x=x,
-                y=[point.high for point in found.depths],
-                fill="tonexty",
-                fillcolor="rgba(0, 114, 178, 0.2)",
-                **band,
-            ),
-            go.Scatter(
-                x=x,
-                y=[point.profit for point in found.depths],
+                y=line,
                 mode="lines",
                 line={"color": BLUE, "width": 3},
-                hovertemplate="the best %{x:,}: %{y:,.0f}<extra></extra>",
+                hovertemplate=f"the best %{{x:,}}: %{{y:{form}}}<extra></extra>",
                 showlegend=False,
             ),
             go.Scatter(
-                x=[found.best.customers],
-                y=[found.best.profit],
+                **marked,
                 mode="markers",
                 marker={"color": ORANGE, "size": 13},
                 hovertemplate="highest: the best %{x:,}, %{y:,.0f}<extra></extra>",
@@ -114,25 +167,30 @@ def _depth(found: Evaluation, unit: str) -> Picture:
             ),
         ]
     )
-    best, gain = found.best, gain_in_words(found)
-    whom = (
-        f"all {found.n:,}"
-        if best.customers == found.n
-        else f"the best {best.customers:,} of {found.n:,}"
-    )
     return Picture(
         "depth",
-        f"{gain} is highest with {whom}" if best.customers else "No passenger is worth the cost",
-        "The best are those of whom most is still expected. At each depth the band holds the "
-        f"amount with {found.campaign.level:.0%} probability.",
+        depth_title(found),
+        "Passengers are ranked by expected further spend. The line is the profit if you choose "
+        "that many; without a lift, the lift at which they break even. The band is the "
+        f"{found.campaign.level:.0%} interval.",
         styled(
             plot,
             "passengers chosen, the best first",
-            f"{gain.lower()} ({unit})",
+            f"profit ({unit})" if has_lift else "lift at break-even",
             height=340,
-            yaxis={"tickformat": ",~f"},
+            xaxis={"dtick": 1} if found.n <= _TENTHS else {"tickformat": ",d"},
+            yaxis=y_axis,
         ),
     )
+
+
+def _lifts(found: Evaluation, point: DepthPoint) -> tuple[float, float, float]:
+    """The lift at break-even of a depth: at the low end, at the mean, and at the high end."""
+    value, worth = point.expected_increment, found.campaign.worth * point.customers
+    high = (point.high + found.campaign.cost * point.customers) / worth
+    least = (found.campaign.least_lift(high), point.minimum_lift, point.minimum_lift_cautious)
+    low, middle, safe = (MAX_LIFT if one is None else min(one, MAX_LIFT) for one in least)
+    return low, middle if value > 0 else MAX_LIFT, safe
 
 
 def _concentration(found: Evaluation) -> Picture:
@@ -146,7 +204,7 @@ def _concentration(found: Evaluation) -> Picture:
                 y=y,
                 mode="lines+markers",
                 line={"color": BLUE, "width": 3},
-                hovertemplate="the best %{x:.0%} carry %{y:.0%}<extra></extra>",
+                hovertemplate="the best %{x:.0%} bring %{y:.0%}<extra></extra>",
                 showlegend=False,
             ),
             go.Scatter(
@@ -162,13 +220,13 @@ def _concentration(found: Evaluation) -> Picture:
     share = {"tickformat": ".0%", "range": [0, 1.03]}
     return Picture(
         "concentration",
-        f"The best tenth brings {first.value:.0%} of what is still to come",
-        "Dotted: as if all were alike. The further the line bends away from it, the fewer "
+        f"The best tenth brings {first.value:.0%} of expected further spend",
+        "Dotted line: everyone spends the same. The further the curve is from it, the fewer "
         "passengers matter.",
         styled(
             plot,
             "passengers, the best first",
-            "share of what is still to come",
+            "share of expected further spend",
             height=340,
             xaxis=share,
             yaxis=share,
@@ -184,7 +242,7 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
     ]
     largest = max((kind.share_of_value for kind, _, _ in there), default=1.0) or 1.0
     highest = max((kind.amount or 0.0 for kind, _, _ in there), default=0.0)
-    pays = found.campaign.needed
+    pays = found.campaign.cost / found.campaign.margin
     plot = go.Figure(
         [
             go.Scatter(
@@ -199,8 +257,8 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
                     "opacity": 0.75,
                     "size": 14 + 46 * (kind.share_of_value / largest) ** 0.5,
                 },
-                hovertemplate=f"{kind.name}: {kind.customers:,} passengers, "
-                f"{kind.share_of_value:.0%} of what is still to come<br>"
+                hovertemplate=f"{kind.name}: {number_of(kind.customers)}, "
+                f"{kind.share_of_value:.0%} of expected further spend<br>"
                 "%{x:.0%} ride again and then spend %{y:,.2f}<extra></extra>",
             )
             for kind, p_return, colour in there
@@ -211,14 +269,14 @@ def _kinds(found: Evaluation, unit: str) -> Picture:
     plot.add_hline(y=pays, line=border)
     return Picture(
         "kinds",
-        "How likely they ride again, and what they then spend",
-        "Each disc is a kind of passengers, as large as what it brings. Right of the dotted line a "
-        f"further ride is likelier than not. Above the other ({pays:,.2f} {unit}) whoever rides "
-        "again pays for the campaign.",
+        "How likely they are to ride again, and what they then spend",
+        "Bubble size shows each group's share of value. Right of the vertical line another ride is "
+        f"more likely than not. Above the horizontal one ({pays:,.2f} {unit}) the margin on a "
+        "returning passenger's spend covers the cost.",
         styled(
             plot,
-            "probability to ride again",
-            f"then spend ({unit})",
+            "probability of another ride",
+            f"further spend if so ({unit})",
             height=340,
             xaxis={"tickformat": ".0%", "range": [0, 1], "nticks": 6},
             yaxis={

@@ -21,14 +21,15 @@ class Quadrant:
     ----------
     name : str
         'steady', 'unlikely but big', 'likely but small' or 'unlikely and small': a return is likely
-        from probability .5 on, and big where it alone pays for the campaign.
+        from probability .5 on, and big if the margin on it covers the cost of the campaign. Both
+        describe the passengers, so no lift changes them.
     customers : int
     share_of_value : float
-        Of the segment's expected increment.
+        Share of the segment's expected increment.
     p_return : float or None
-        Mean probability of return; None where there is nobody.
+        Mean probability of return; None if the kind is empty.
     amount : float or None
-        Mean expected increment of those who return, in currency units; None where there is nobody.
+        Mean expected increment of those who return, in currency units; None if the kind is empty.
     """
 
     name: str
@@ -42,7 +43,7 @@ def quadrants(predictions: Predictions, campaign: Campaign) -> tuple[Quadrant, .
     """Divide a segment by probability of return and by what a return brings."""
     p_return, expected = predictions.p_return, predictions.expected_increment
     amount = expected / p_return
-    likely, big = p_return >= LIKELY, amount >= campaign.needed
+    likely, big = p_return >= LIKELY, amount * campaign.margin >= campaign.cost
     total = float(expected.sum()) or 1.0
     found = []
     for name, rows in (

@@ -9,9 +9,22 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from clv.campaign.figures import gain_in_words, pictures_of
-from clv.campaign.verdict import Estimate, Evaluation, probability_in_words
+from clv.campaign.figures import depth_title, increment_title, pictures_of
+from clv.campaign.lifts import at_every_lift, points_of
+from clv.campaign.segment import Segment
+from clv.campaign.verdict import Estimate, Evaluation, number_of
+from clv.campaign.words import (
+    best_in_words,
+    further_spend_in_words,
+    headline,
+    holdout_in_words,
+    lift_in_words,
+    probability_in_words,
+    returning_in_words,
+    sentence,
+)
 from clv.data.customers import Customers
+from clv.data.findings import Finding
 from clv.evaluation.page import render_page
 from clv.evaluation.style import Picture
 from clv.files import write_text
@@ -21,103 +34,125 @@ __all__ = ["verdict_part", "write_page"]
 _TEMPLATES = jinja2.PackageLoader("clv.campaign", "templates")
 
 # What to do about rows that were left out, by the code of the finding.
-_NO_RIDE = "Where there was no ride, all three are 0; else count the ride."
+_NO_RIDE = "If there was no ride, all three must be 0; otherwise count the ride."
 _FIXES = {
     "null": "Fill it in.",
     "recency-without-rides": _NO_RIDE,
     "money-without-rides": _NO_RIDE,
     "rides-without-recency": "Give the day of the last ride.",
-    "duplicate": "Nothing to do: the first of each is used.",
-    "conflicting-duplicate": "Keep one row for each id; none of these is used.",
+    "duplicate": "Nothing to do: the first row of each id is used.",
+    "conflicting-duplicate": "Keep one row per id; none of these rows is used.",
 }
 
 
-def verdict_part(found: Evaluation, customers: Customers, currency: str) -> str:
-    """What the Campaign page shows of a verdict; its script draws the figures and the slider."""
+def verdict_part(
+    found: Evaluation, segment: Segment, customers: Customers, version: str, currency: str
+) -> str:
+    """The verdict as a part of the Campaign page, whose script draws the figures and sliders."""
     pictures = pictures_of(found, currency)
     figures = {picture.name: json.loads(str(picture.plot.to_json())) for picture in pictures}
-    values = _values(found, customers, currency, pictures)
+    for figure in figures.values():
+        figure["layout"].pop("template", None)  # the page has its own
+    every = at_every_lift(found, segment)
+    data = {
+        "figures": figures,
+        "margin": found.campaign.margin,
+        "cost": found.campaign.cost,
+        "passengers": found.n,
+        "least": found.minimum_lift,
+        "points": points_of(segment, every),
+        "at": every.index(found),
+        "lifts": [_at_lift(one, currency) for one in every],
+    }
+    values = _values(found, customers, version, currency, pictures)
     return (
         _environment()
         .get_template("verdict.html")
-        .render(**values, show=_placeholder, slider=True, data=_as_json(figures, found))
+        .render(**values, show=_placeholder, interactive=True, data=_as_json(data))
     )
 
 
 def write_page(
     found: Evaluation, customers: Customers, version: str, currency: str, path: Path
 ) -> None:
-    """Write the verdict as a page that opens anywhere and asks the network for nothing.
+    """Write the verdict as a page that opens anywhere and loads nothing from the network.
 
     Raises
     ------
     OutputError
-        Where it cannot be written.
+        If it cannot be written.
     """
-    pictures = pictures_of(found, currency)
-    values = _values(found, customers, currency, pictures)
+    values = _values(found, customers, version, currency, pictures_of(found, currency))
     page = render_page(
-        "segment.html",
-        _TEMPLATES,
-        {**values, "show": None, "slider": False, "data": None, "model_version": version},
+        "segment.html", _TEMPLATES, {**values, "show": None, "interactive": False, "data": None}
     )
     write_text(path, page)
 
 
 def _values(
-    found: Evaluation, customers: Customers, currency: str, pictures: list[Picture]
+    found: Evaluation,
+    customers: Customers,
+    version: str,
+    currency: str,
+    pictures: list[Picture],
 ) -> dict[str, Any]:
-    money = partial(_money, currency)
+    return {
+        **_answer(found, currency),
+        "customers": customers,
+        "model_version": version,
+        "pictures": {picture.name: picture for picture in pictures},
+        "holdout": holdout_in_words(found),
+        "action": _action,
+    }
+
+
+def _answer(found: Evaluation, currency: str) -> dict[str, Any]:
+    """What the parts that change with the lift are filled with."""
+    money: Callable[..., Markup] = partial(_money, currency)
     return {
         "found": found,
-        "customers": customers,
-        "pictures": {picture.name: picture for picture in pictures},
-        "sentence": _sentence(found, money),
-        "gain": gain_in_words(found),
-        "fixes": _FIXES,
+        "headline": headline(found),
+        "sentence": sentence(found, money, Markup),
+        "worth": further_spend_in_words(found, money, Markup),
+        "best": best_in_words(found, money, Markup),
+        "passengers": number_of(found.n),
+        "returning": returning_in_words(found),
         "percent": _percent,
         "money": money,
         "between": partial(_between, money),
         "share": _share,
+        "lift": lift_in_words,
         "probability": probability_in_words,
     }
 
 
-def _sentence(found: Evaluation, money: Callable[..., Markup]) -> Markup:
-    """The verdict in words, with the number that decided it."""
-    profit, level = found.expected_profit, f"{found.expected_profit.level:.0%}"
-    low, high = money(abs(profit.low), 0), money(abs(profit.high), 0)
-    if found.verdict == "worth it":
-        says = {
-            "effect": Markup("Even at the low end of the {} interval the campaign earns {}."),
-            "value": Markup(
-                "Even at the low end of the {} interval these passengers bring {} more than the "
-                "campaign costs."
-            ),
-        }[found.speaks_of]
-        return says.format(level, low)
-    if found.verdict == "not worth it":
-        says = {
-            "effect": Markup("Even at the high end of the {} interval the campaign loses {}."),
-            "value": Markup(
-                "Even at the high end of the {} interval the campaign costs {} more than these "
-                "passengers bring."
-            ),
-        }[found.speaks_of]
-        return says.format(level, high)
-    enough = (
-        f"About {found.enough:,} passengers like these would settle it."
-        if found.enough
-        else "No number of passengers like these would settle it: it is too near to break-even."
-    )
-    says = {
-        "effect": Markup("The campaign may lose {} and may earn {} ({} interval). {}"),
-        "value": Markup(
-            "What these passengers bring may fall {} short of the cost, and may exceed it by {} "
-            "({} interval). {}"
-        ),
-    }[found.speaks_of]
-    return says.format(low, high, level, enough)
+def _at_lift(found: Evaluation, currency: str) -> dict[str, Any]:
+    """What changes on the page with the lift."""
+    values = _answer(found, currency)
+    part = {
+        name: _environment().get_template(f"{name}.html").render(**values)
+        for name in ("answer", "tiles")
+    }
+    lift = found.campaign.lift
+    return {
+        **part,
+        "lift": lift,
+        "label": "none entered" if lift is None else _percent(lift),
+        "says": headline(found),
+        "verdict": found.verdict,
+        "warnings": found.warnings,
+        "holdout": holdout_in_words(found),
+        "best": found.best.customers,
+        "needed": None if lift is None else found.campaign.needed,
+        "titles": {"increment": increment_title(found), "depth": depth_title(found)},
+    }
+
+
+def _action(finding: Finding) -> str:
+    """What to do about a finding, on a page: without options of the command line."""
+    if finding.severity == "left out":
+        return _FIXES.get(finding.code, "Correct it.")
+    return "" if "--" in finding.action else finding.action
 
 
 def _money(currency: str, value: float, digits: int = 2) -> Markup:
@@ -149,28 +184,9 @@ def _placeholder(picture: Picture) -> Markup:
     ).format(picture.title, height, picture.name, picture.title, picture.reading)
 
 
-def _as_json(figures: dict[str, Any], found: Evaluation) -> Markup:
-    """What the script needs, as text that cannot end the element it stands in."""
-    depths = [
-        {
-            "customers": point.customers,
-            "profit": point.profit,
-            "low": point.low,
-            "high": point.high,
-            "head": point.expected_increment,
-            "cutoff": point.cutoff,
-            "probability": point.probability_worth_it,
-        }
-        for point in found.depths
-    ]
-    said = {
-        "figures": figures,
-        "depths": depths,
-        "best": found.best.customers,
-        "gain": gain_in_words(found),
-    }
-    text = json.dumps(said)
-    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no tag can begin in it
+def _as_json(data: dict[str, Any]) -> Markup:
+    """Text that cannot end the element it stands in."""
+    return Markup(json.dumps(data).replace("<", "\\u003c"))  # noqa: S704 - no tag can begin in it
 
 
 @cache

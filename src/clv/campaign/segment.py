@@ -99,6 +99,20 @@ class Segment:
         """Expected total of the best 0, 1, ..., n members, shape (n + 1,)."""
         return self._sums.expected
 
+    def depths_above(self, value: float) -> Ints:
+        """For each score bin, the depth of its last member expected to bring more than that.
+
+        Within a bin expected increments never rise from one member to the next, so the depth with
+        the highest gain at this price per member is among these, and 0; found without a look at
+        each member.
+        """
+        depths = {0}
+        for begin, members in zip(self._before, self._members, strict=True):
+            rising = self.expected[begin : begin + members][::-1]
+            above = members - np.searchsorted(rising, value, side="right")
+            depths.add(int(begin + above))
+        return np.array(sorted(depths))
+
 
 def _summed(values: Floats) -> Floats:
     return np.concatenate(([0.0], np.cumsum(values)))

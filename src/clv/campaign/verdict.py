@@ -1,7 +1,8 @@
 """The verdict: worth it, not worth it, or not enough evidence; and what it rests on."""
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,10 @@ __all__ = [
     "Evaluation",
     "Share",
     "Verdict",
+    "document",
     "evaluate",
-    "probability_in_words",
+    "number_of",
+    "with_lift",
 ]
 
 Verdict = Literal["worth it", "not worth it", "not enough evidence"]
@@ -81,41 +84,44 @@ class Evaluation:
     ----------
     n : int
     verdict : str
-        'worth it' where the interval of the profit lies above 0, 'not worth it' where it lies
-        below, else 'not enough evidence'.
+        'worth it' if the interval of the profit lies above 0, 'not worth it' if it lies below,
+        else 'not enough evidence'. Without a lift it compares the value of the passengers with the
+        cost, which says nothing about the campaign: see `speaks_of`.
     speaks_of : str
-        'value' where no lift is assumed: then all that the passengers will spend counts, whether or
-        not the campaign brings it about. 'effect' where one is.
+        What the verdict is about. 'value' without a lift: the margin on everything the passengers
+        are expected to spend, with or without the campaign. 'effect' with one.
     expected_increment, total_increment : Estimate
-        Spend still to come, a head and of all; the interval is of the segment's mean, not of one
-        passenger.
-    expected_profit : Estimate
-        Of the whole campaign.
+        Expected further spend, per passenger and in total; the interval is that of the segment's
+        mean, not of one passenger.
+    expected_profit : Estimate or None
+        Profit of the whole campaign; None without a lift.
+    value_less_cost : Estimate or None
+        Margin on all further spend, less the cost of the campaign; None with a lift.
     probability_worth_it : float
-        That margin times increment (times lift) exceeds the cost.
+        Probability that margin times increment (times lift) exceeds the cost.
     break_even_cost, break_even_cost_cautious : float
-        A head: at the mean, and at the low end of the interval.
+        Per passenger: at the mean, and at the low end of the interval.
     minimum_lift, minimum_lift_cautious : float or None
-        The lift from which the campaign pays, at the mean and at the low end; None where no lift
+        The lift from which the campaign pays, at the mean and at the low end; None if no lift
         does.
     returning : float
         Expected share of the segment that rides again.
     all_customers : Comparison
     enough : int or None
-        Passengers of this mix that would settle it, where the evidence is not enough; None where it
-        is, or where no number would do.
+        Passengers of this mix that would settle it, if the evidence is not enough; None if it is,
+        or if no number would do.
     depths : tuple of DepthPoint
-        Profit by how many of the best are chosen.
+        The result by the number of passengers chosen, the best first.
     best : DepthPoint
-        The depth with the highest expected profit; of nobody where none is above 0.
+        The depth with the highest expected profit (value less cost); nobody if none is above 0.
     concentration : tuple of Share
     quadrants : tuple of Quadrant
     holdout : HoldOut or None
-        None where there is no lift to look for.
+        None if there is no lift to look for.
     out_of_support : int
-        Members like whom too few were learnt from.
+        Members unlike the customers that the model was trained on.
     warnings : tuple of str
-        What somebody who decides should have read.
+        What to read before deciding.
     """
 
     n: int
@@ -124,7 +130,8 @@ class Evaluation:
     campaign: Campaign
     expected_increment: Estimate
     total_increment: Estimate
-    expected_profit: Estimate
+    expected_profit: Estimate | None
+    value_less_cost: Estimate | None
     probability_worth_it: float
     break_even_cost: float
     break_even_cost_cautious: float
@@ -141,6 +148,14 @@ class Evaluation:
     out_of_support: int
     warnings: tuple[str, ...]
 
+    @property
+    def gain(self) -> Estimate:
+        """Whichever there is: the expected profit, or the value less cost."""
+        gain = self.value_less_cost if self.expected_profit is None else self.expected_profit
+        if gain is None:
+            raise ValueError("an evaluation has a profit or a value less cost")
+        return gain
+
 
 def evaluate(predictions: Predictions, predictor: Predictor, campaign: Campaign) -> Evaluation:
     """Judge a campaign for passengers by what is predicted of them.
@@ -155,12 +170,43 @@ def evaluate(predictions: Predictions, predictor: Predictor, campaign: Campaign)
     Raises
     ------
     DataError
-        Where there are no passengers.
+        If there are no passengers.
     """
     segment = Segment(predictions, predictor.calibration)
+    passengers = _Passengers(
+        returning=float(predictions.p_return.mean()),
+        all_customers=_comparison(segment.mean().mean, predictor.manifest),
+        concentration=_concentration(segment.expected),
+        quadrants=quadrants(predictions, campaign),
+        out_of_support=int((~predictions.in_support).sum()),
+    )
+    return _judged(segment, campaign, passengers)
+
+
+def with_lift(found: Evaluation, segment: Segment, lift: float | None) -> Evaluation:
+    """The same passengers, margin and cost with another lift.
+
+    Much quicker than `evaluate`: nothing is predicted or sorted again.
+    """
+    passengers = _Passengers(*(getattr(found, name) for name in _Passengers._fields))
+    return _judged(segment, dataclasses.replace(found.campaign, lift=lift), passengers)
+
+
+class _Passengers(NamedTuple):
+    """What no lift changes; the fields are those of `Evaluation`."""
+
+    returning: float
+    all_customers: Comparison
+    concentration: tuple[Share, ...]
+    quadrants: tuple[Quadrant, ...]
+    out_of_support: int
+
+
+def _judged(segment: Segment, campaign: Campaign, passengers: _Passengers) -> Evaluation:
     n, mean = len(segment), segment.mean()
     increment = Estimate(mean.mean, *mean.interval(campaign.level), campaign.level)
     verdict = _verdict(increment, campaign.needed)
+    gain = increment.times(campaign.worth * n, less=campaign.cost * n)
     least = campaign.least_lift(increment.mean)
     looked_for = campaign.detect_lift or campaign.lift or least
     best = best_depth(segment, campaign)
@@ -171,30 +217,34 @@ def evaluate(predictions: Predictions, predictor: Predictor, campaign: Campaign)
         campaign=campaign,
         expected_increment=increment,
         total_increment=increment.times(n),
-        expected_profit=increment.times(campaign.worth * n, less=campaign.cost * n),
+        expected_profit=None if campaign.lift is None else gain,
+        value_less_cost=gain if campaign.lift is None else None,
         probability_worth_it=mean.exceeds(campaign.needed),
         break_even_cost=campaign.worth * increment.mean,
         break_even_cost_cautious=campaign.worth * increment.low,
         minimum_lift=least,
         minimum_lift_cautious=campaign.least_lift(increment.low),
-        returning=float(predictions.p_return.mean()),
-        all_customers=_comparison(increment.mean, predictor.manifest),
+        returning=passengers.returning,
+        all_customers=passengers.all_customers,
         enough=_enough(mean, campaign) if verdict == "not enough evidence" else None,
         depths=depth_curve(segment, campaign, best),
         best=best,
-        concentration=_concentration(segment.expected),
-        quadrants=quadrants(predictions, campaign),
+        concentration=passengers.concentration,
+        quadrants=passengers.quadrants,
         holdout=design_holdout(mean, looked_for, campaign) if looked_for else None,
-        out_of_support=int((~predictions.in_support).sum()),
+        out_of_support=passengers.out_of_support,
         warnings=tuple(_warnings(segment, campaign, best)),
     )
 
 
-def probability_in_words(value: float) -> str:
-    """A probability in percent, which is never all or nothing."""
-    if value > 0.9995:
-        return "over 99.9%"
-    return "under 0.1%" if value < 0.0005 else f"{value:.1%}"
+def document(found: Evaluation) -> dict[str, Any]:
+    """The evaluation for JSON: with a lift it has a profit, without one a value less cost."""
+    data = dataclasses.asdict(found)
+    for part in (data, data["best"], *data["depths"]):
+        for name in ("expected_profit", "profit", "value_less_cost"):
+            if name in part and part[name] is None:
+                del part[name]
+    return data
 
 
 def _verdict(increment: Estimate, needed: float) -> Verdict:
@@ -235,33 +285,39 @@ def _concentration(expected: Floats) -> tuple[Share, ...]:
     )
 
 
+def number_of(passengers: int) -> str:
+    """'1 passenger' or '1,234 passengers'."""
+    return f"{passengers:,} passenger{'s' if passengers != 1 else ''}"
+
+
 def _warnings(segment: Segment, campaign: Campaign, best: DepthPoint) -> list[str]:
     found = []
     if campaign.lift is None:
         found.append(
-            "This speaks of what the passengers are worth, not of what the campaign changes: they "
-            "spend much of it without any campaign. Assume a lift, or measure it with the hold-out."
+            "This is what the passengers are worth, not what the campaign changes: they spend most "
+            "of it without any campaign. Enter the lift you expect, or measure it with a hold-out "
+            "group."
         )
     else:
         found.append(
-            f"The lift of {campaign.lift:.1%} is assumed, not predicted: measure it with the "
-            "hold-out."
+            f"The lift of {campaign.lift:.1%} is an assumption, not a prediction: measure it with "
+            "a hold-out group."
         )
     rare = int((~segment.predictions.in_support).sum())
     if rare > 0.1 * len(segment):
         found.append(
-            f"{rare:,} of {len(segment):,} passengers are unlike those that the model learnt from; "
-            "what is said of them is extrapolated."
+            f"{rare:,} of {len(segment):,} passengers are unlike the training data; their "
+            "predictions are extrapolated."
         )
     if len(segment) < 30:
         found.append(
-            f"Of {len(segment)} passengers the mean is mostly chance: intervals were tested from "
-            "30 upwards."
+            f"With {number_of(len(segment))} the result is mostly chance: intervals were tested "
+            "with 30 passengers or more."
         )
     if 0 < best.customers < len(segment):
         found.append(
-            "The best shrink: who is ranked first is there in part by a prediction that is too "
-            "high by chance. The mean is corrected by what such passengers really brought, and "
-            "the fewer are chosen, the less sure it is."
+            "Top-ranked passengers usually turn out a little worse than predicted, because some "
+            "rank high by luck. The figures are corrected for this; the fewer you choose, the less "
+            "certain they are."
         )
     return found

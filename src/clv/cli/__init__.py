@@ -1,6 +1,6 @@
 """The command line: parse, call, print.
 
-Exit 0 done, 1 failed for a stated reason, 2 wrong usage.
+Exit 0 done, 1 failed for a stated reason, 2 wrong usage; `clv monitor` exits with 3 for an alarm.
 """
 
 import sys
@@ -92,7 +92,7 @@ def main() -> None:
         note(warning)
     try:
         with ending_tidily():
-            app()
+            app(prog_name="clv")
     except ClvError as error:
         complain(str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -49,7 +49,7 @@ def restore(
     database now is kept beside it as tracking-before-restore-TIME.sqlite. The service may run: it
     goes on with what was restored. Keys, too, are then those of the backup: one that was revoked
     since is good again. Without any, a service that asked for keys refuses everybody until one is
-    created, and is open to all once it is started again.
+    created, and answers without one after its next start.
 
     Example: `clv restore /backups/tracking.sqlite`
     """
@@ -73,7 +73,7 @@ def restore(
     if had_keys and not _has_keys(settings.tracking_url):
         note(
             "There is no API key in it, as there was before. A service that asked for keys refuses "
-            "everybody from now on, and is open once it is started again. "
+            "everybody from now on, and answers without a key after its next start. "
             "Make one: clv keys create NAME --scope admin"
         )
 

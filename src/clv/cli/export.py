@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from clv.cli.scoring import LevelOption, ModelVersion, predictor_of
-from clv.cli.show import note, say
+from clv.cli.show import note, summary_of
 from clv.errors import UsageError
 from clv.schema import DEFAULT_TABLE
 from clv.settings import load_settings
@@ -59,4 +59,4 @@ def sql(
         return
     write_text(output, script)
     note(f"{len(script):,} characters of SQL for {dialect}")
-    say(str(output))
+    summary_of(output)(str(output))

@@ -1,15 +1,24 @@
-"""`clv features`, and what `clv train --kind rides` shares with it."""
+"""`clv features`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import HorizonDays, MasterOption, ObservationDays, RawOption, window_of
-from clv.cli.show import JsonOption, note, print_json, say, show_findings
+from clv.cli.options import (
+    DecimalOption,
+    HorizonDays,
+    MasterOption,
+    ObservationDays,
+    RawOption,
+    ThousandsOption,
+    number_format,
+    window_of,
+)
+from clv.cli.rides import RideOptions, instant, with_ride_options
+from clv.cli.show import JsonOption, note, print_json, show_findings, summary_of
 from clv.clock import utc_now
 from clv.errors import UsageError
 from clv.schema import DEFAULT_RIDES, Window
@@ -18,49 +27,10 @@ if TYPE_CHECKING:
     from clv.features import Features
     from clv.features.engine import Engine
 
-__all__ = [
-    "AmountColumn",
-    "AsOf",
-    "CustomerColumn",
-    "MemoryLimit",
-    "Registrations",
-    "TimeColumn",
-    "features",
-    "instant",
-    "require_ibis",
-]
-
-Registrations = Annotated[
-    str | None,
-    typer.Option(
-        "--passengers",
-        help="Who registered when: a table with id and registered_at. Without it a customer "
-        "registered with the first ride, and who never rode is not there.",
-    ),
-]
-CustomerColumn = Annotated[
-    str | None, typer.Option(help="Who rode. Default: customer_id, passenger_id, user_id or id.")
-]
-TimeColumn = Annotated[
-    str | None, typer.Option(help="When. Default: ridden_at, timestamp, time, date or the like.")
-]
-AmountColumn = Annotated[
-    str | None, typer.Option(help="What was paid. Default: amount, price, fare, total or value.")
-]
-AsOf = Annotated[
-    str | None,
-    typer.Option(
-        help="Instant at which the log is looked at, as 2026-11-01 or 2026-11-01T08:30:00Z. Later "
-        "rides are not known; who registered less than the horizon before has no outcome. "
-        "Default: the last ride."
-    ),
-]
-MemoryLimit = Annotated[
-    str | None,
-    typer.Option(help="What DuckDB may use, as 500MB or 4GB; beyond it spills to disk."),
-]
+__all__ = ["features", "require_ibis"]
 
 
+@with_ride_options
 def features(
     rides: Annotated[
         str,
@@ -69,93 +39,55 @@ def features(
         ),
     ],
     output: Annotated[str, typer.Option(help="Activity table to write: .parquet or .csv.")],
-    passengers: Registrations = None,
+    log: RideOptions,
     table_name: Annotated[
-        str, typer.Option("--table", help="Table to read, where the source holds tables.")
+        str, typer.Option("--table", help="Table to read, if the source holds tables.")
     ] = DEFAULT_RIDES,
-    customer_column: CustomerColumn = None,
-    time_column: TimeColumn = None,
-    amount_column: AmountColumn = None,
-    status_column: Annotated[
-        str | None, typer.Option(help="State of a ride. Default: status, where there is one.")
-    ] = None,
-    cancelled: Annotated[
-        list[str] | None,
-        typer.Option(help="State of a ride that did not take place; may be given several times."),
-    ] = None,
-    kind_column: Annotated[
-        str | None, typer.Option(help="Kind of a row. Default: kind, where there is one.")
-    ] = None,
-    refund: Annotated[
-        list[str] | None,
-        typer.Option(help="Kind of a row that is money given back; may be given several times."),
-    ] = None,
-    registered_column: Annotated[
-        str | None, typer.Option(help="In --passengers: when. Default: registered_at or the like.")
-    ] = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     observation_days: ObservationDays = 7,
     horizon_days: HorizonDays = 30,
-    as_of: AsOf = None,
     engine: Annotated[
         Literal["duckdb", "spark"],
         typer.Option(help="What computes: DuckDB on this machine, or Spark."),
     ] = "duckdb",
     master: MasterOption = None,
-    memory_limit: MemoryLimit = None,
     raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the activity table of a ride log: what each customer did in their first days.
 
-    Writes id, registered_at, recency_7, frequency_7 and monetary_value_7, and where the horizon has
+    Writes id, registered_at, recency_7, frequency_7 and monetary_value_7, and if the horizon has
     passed frequency_30 and monetary_value_30: a row for each customer whose first 7 days have
-    passed, sorted by id. Who did not ride has zeros. A day is 24 hours from the registration; times
-    without a zone are UTC.
+    passed, sorted by id. Customers without rides have zeros. A day is 24 hours from the
+    registration; times without a zone are UTC.
 
-    Cancelled rides are left out; refunds and negative amounts lower the money and are no rides.
-    Everything odd is counted and shown.
+    Rides that did not take place are left out; refunds and negative amounts lower the money and
+    are not rides. Everything odd is counted and shown; what could be read in two ways is refused.
 
     Example: `clv features rides.parquet --passengers passengers.parquet --output activity.parquet`
     """
     require_ibis()
-    from clv.features import Reading, Words, build
-    from clv.features.engine import told
+    from clv.features import build
+    from clv.features.engine import with_progress
 
-    words = Words()
-    made = _engine(engine, master, output, memory_limit, raw=raw)
-    with made as running:
+    window = window_of(observation_days, horizon_days)
+    numbers = number_format(decimal, thousands)
+    reading, as_of = log.reading(table_name, numbers), instant("--as-of", log.as_of)
+    with _engine(engine, master, output, log.memory_limit, raw=raw) as running:
         built = build(
-            told(running, note),
+            with_progress(running, note),
             rides,
             output,
-            window=window_of(observation_days, horizon_days),
+            window=window,
             now=utc_now(),
-            as_of=instant(as_of),
-            reading=Reading(
-                {
-                    "customer": customer_column,
-                    "time": time_column,
-                    "amount": amount_column,
-                    "status": status_column,
-                    "kind": kind_column,
-                    "registered": registered_column,
-                },
-                Words(
-                    _words(cancelled) or words.cancelled,
-                    _words(refund) or words.refunds,
-                ),
-                table_name,
-                passengers,
-            ),
+            as_of=as_of,
+            reading=reading,
         )
     if as_json:
-        print_json({"output": output, "features": built})
+        print_json({"output": output, "options": log.given(), "features": built})
         return
-    _show(built, output, window_of(observation_days, horizon_days))
-
-
-def _words(given: list[str] | None) -> list[str]:
-    return [word.strip().lower() for word in given or ()]
+    _show(built, output, window)
 
 
 @contextmanager
@@ -172,7 +104,7 @@ def _engine(
         return
     if memory_limit is not None:
         raise UsageError(
-            f"--memory-limit {memory_limit} is DuckDB's; tell Spark by its own settings."
+            f"--memory-limit {memory_limit} is DuckDB's; Spark has settings of its own."
         )
     from clv.features.spark import spark_engine
 
@@ -181,7 +113,7 @@ def _engine(
 
 
 def require_ibis() -> None:
-    """Say what to install, where it is not."""
+    """Say what to install if Ibis is missing."""
     from importlib.util import find_spec
 
     if find_spec("ibis") is None:
@@ -191,29 +123,17 @@ def require_ibis() -> None:
         )
 
 
-def instant(text: str | None) -> datetime | None:
-    """An instant of the command line; without a zone it is UTC."""
-    if text is None:
-        return None
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--as-of {text!r}: expected ISO 8601, as in 2026-11-01 or 2026-11-01T08:30:00Z."
-        ) from error
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-
-
 def _show(built: "Features", output: str, window: Window) -> None:
     show_findings(built.findings)
-    say(
+    tell = summary_of(output)
+    tell(
         f"{built.rides_read:,} rows read, {built.rides_used:,} rides used; "
         f"as of {built.as_of:%Y-%m-%d %H:%M} UTC"
     )
-    say(f"{built.customers:,} customers: {output}")
-    say(f"{built.with_outcome:,} of them with what they had done by day {window.horizon_days}")
+    tell(f"{built.customers:,} customers: {output}")
+    tell(f"{built.with_outcome:,} of them with an outcome by day {window.horizon_days}")
     if built.too_young:
-        say(
+        tell(
             f"{built.too_young:,} more registered less than {window.observation_days} days before "
             "and are left out"
         )

@@ -54,9 +54,9 @@ def create(
     """Make a key and print it, once; only a hash of it is kept.
 
     The key alone goes to standard output, so that a script can take it. Clients send it with each
-    request as the header `Authorization: Bearer KEY`. While a database has no key, its service is
-    open to all; from the first one on, every route but /health, /ready and the documentation
-    needs a key.
+    request as the header `Authorization: Bearer KEY`. While a database has no key, its service
+    answers without one, or only predicts if other machines can reach it; from the first key on,
+    every route but /health, /ready and the documentation needs one.
 
     Example: `clv keys create marketing --scope predict --requests-per-s 100`
     """
@@ -93,8 +93,8 @@ def list_keys(as_json: JsonOption = False) -> None:
         print_json([_public(key) for key in keys])
     elif not keys:
         say(
-            "There is no key yet: the service is open to all. "
-            "Make one: clv keys create NAME --scope predict"
+            "There is no key yet: the service answers without one, and only predicts if other "
+            "machines can reach it. Make one: clv keys create NAME --scope predict"
         )
     else:
         table(

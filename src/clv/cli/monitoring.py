@@ -14,17 +14,21 @@ if TYPE_CHECKING:
 
 __all__ = ["monitor"]
 
+#: Neither a failure (1) nor wrong usage (2): a scheduler can tell an alarm from a broken check.
+EXIT_ALARM = 3
 _COHORTS = 12
 
 
 def monitor(as_json: JsonOption = False) -> None:
-    """Hold promises against what came of them; exit 1 where an alarm is raised, for cron.
+    """Compare predictions with outcomes; exits with 3 if an alarm is raised, for cron.
 
-    Alarms are of the champion: of its bias and of its intervals, by tests that may be run every
-    day and are wrong in at most one year of twenty each; and of drift, where those who were asked
-    about in the last 28 days are far from those of training.
+    Alarms concern the champion: its bias and the coverage of its intervals, by tests that may be
+    run every day and raise a false alarm in at most one year of twenty each; and drift, when the
+    passengers scored in the last 28 days differ from those of training.
 
-    Example: `clv monitor || echo "look at the Reality page"`
+    Exit codes: 0 no alarm, 1 could not be checked, 2 wrong usage, 3 alarm.
+
+    Example: `clv monitor; test $? -ne 3 || echo "look at the Monitoring page"`
     """
     from clv.monitoring import manifests_of
     from clv.monitoring import monitor as look
@@ -39,7 +43,7 @@ def monitor(as_json: JsonOption = False) -> None:
     else:
         _show(found)
     if found.alarms:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_ALARM)
 
 
 def _show(found: "Monitoring") -> None:

@@ -1,13 +1,17 @@
 """Options that several commands share."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from clv.errors import UsageError
 from clv.schema import Window
 
+if TYPE_CHECKING:
+    from clv.data.numbers import NumberFormat
+
 __all__ = [
+    "DecimalOption",
     "HorizonDays",
     "JobsOption",
     "MasterOption",
@@ -15,13 +19,34 @@ __all__ = [
     "RawOption",
     "SeedOption",
     "TableOption",
+    "ThousandsOption",
+    "number_format",
     "window_of",
 ]
 
 TableOption = Annotated[
     str,
     typer.Option(
-        "--table", help="Table to read, where the source holds tables; schema.table works."
+        "--table",
+        help="Table to read if the source holds several, schema.table works; or the sheet of a "
+        "workbook, by default the first one that has ids.",
+    ),
+]
+DecimalOption = Annotated[
+    Literal[".", ","] | None,
+    typer.Option(
+        "--decimal",
+        help="Decimal mark of the numbers in text columns. Default: each column decides, and one "
+        "that can be read in two ways is refused.",
+        show_default=False,
+    ),
+]
+ThousandsOption = Annotated[
+    Literal[",", ".", "space", "'", "none"] | None,
+    typer.Option(
+        "--thousands",
+        help="Thousands separator of the numbers in text columns. Default: each column decides.",
+        show_default=False,
     ),
 ]
 ObservationDays = Annotated[
@@ -49,6 +74,21 @@ MasterOption = Annotated[
         "sc://host:15002 for Spark Connect. Default: what spark-submit says."
     ),
 ]
+
+
+def number_format(
+    decimal: Literal[".", ","] | None, thousands: Literal[",", ".", "space", "'", "none"] | None
+) -> "NumberFormat":
+    """How the numbers of a table are written, as two options say.
+
+    Raises
+    ------
+    UsageError
+        If both are the same.
+    """
+    from clv.data.numbers import NumberFormat
+
+    return NumberFormat(decimal, thousands)
 
 
 def window_of(observation_days: int, horizon_days: int) -> Window:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clv.cli.options import TableOption
+from clv.cli.options import DecimalOption, TableOption, ThousandsOption, number_format
 from clv.cli.show import JsonOption, note, print_json, rows_done, say, show_findings
 from clv.clock import utc_now
 from clv.errors import DataError
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["app", "tracking"]
 
 app = typer.Typer(help="Outcomes: what passengers spent in the end.", no_args_is_help=True)
-
-# Of one transaction: those who predict meanwhile wait for no more.
-_AT_ONCE = 10_000
 
 
 @contextmanager
@@ -52,6 +49,8 @@ def import_outcomes(
         ),
     ],
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take in what passengers have spent by day 30, to hold it against what was predicted.
@@ -74,14 +73,16 @@ def import_outcomes(
 
     settings, now, tally = load_settings(), utc_now(), Tally()
     recorded, rows = Recorded(), 0
-    with open_source(source, table_name) as opened, tracking(settings) as engine:
+    numbers = number_format(decimal, thousands)
+    with (
+        open_source(source, table_name, numbers=numbers) as opened,
+        tracking(settings) as engine,
+    ):
         store = OutcomeStore(engine)
         with rows_done("outcomes", opened.count()) as done:
             for batch in read_outcomes(opened, Window(), now, tally):
                 rows += batch.rows_read
-                sent = list(_outcomes(batch))
-                for first in range(0, len(sent), _AT_ONCE):
-                    recorded += store.record(sent[first : first + _AT_ONCE], now)
+                recorded += store.record(list(_outcomes(batch)), now)
                 done(batch.rows_read)
         name = opened.name
     findings = by_severity(tally.findings())

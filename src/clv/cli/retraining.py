@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clv.cli.options import JobsOption, SeedOption
+from clv.cli.options import (
+    DecimalOption,
+    JobsOption,
+    SeedOption,
+    ThousandsOption,
+    number_format,
+)
 from clv.cli.outcomes import tracking
 from clv.cli.show import JsonOption, Stages, note, print_json, say
 from clv.cli.training import require_training_libraries
@@ -18,6 +24,7 @@ from clv.settings import load_settings
 
 if TYPE_CHECKING:
     from clv.data.checks import History
+    from clv.data.numbers import NumberFormat
     from clv.registry import Registry
 
 __all__ = ["retrain"]
@@ -35,6 +42,8 @@ def retrain(
     table_name: Annotated[
         str, typer.Option("--table", help="Table to read, where that history holds tables.")
     ] = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     only_tracked: Annotated[
         bool, typer.Option("--only-tracked", help="Learn from nothing besides.")
     ] = False,
@@ -64,9 +73,9 @@ def retrain(
     from clv.training import train
     from clv.training.retrain import retrain as learn_again
 
-    settings = load_settings()
+    settings, numbers = load_settings(), number_format(decimal, thousands)
     registry = open_registry(settings, by=user())
-    source = None if only_tracked else _source(data, table_name, registry)
+    source = None if only_tracked else _source(data, table_name, registry, numbers)
     with tracking(settings) as engine, Stages() as stages:
         done = learn_again(
             engine,
@@ -87,7 +96,9 @@ def retrain(
         say(f"Make it champion all the same: clv models promote {done.version}")
 
 
-def _source(data: str | None, table_name: str, registry: "Registry") -> "History | None":
+def _source(
+    data: str | None, table_name: str, registry: "Registry", numbers: "NumberFormat"
+) -> "History | None":
     """What is learnt from besides: as said, or what the champion learnt from."""
     from clv.bundle import Manifest
     from clv.data.checks import read_history
@@ -104,5 +115,5 @@ def _source(data: str | None, table_name: str, registry: "Registry") -> "History
             return None
         location = known.source
     note(f"Reading {location}")
-    with open_source(location, table_name) as source:
+    with open_source(location, table_name, numbers=numbers) as source:
         return read_history(source, Window())

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import MasterOption, RawOption, TableOption
-from clv.cli.show import JsonOption, print_json, rows_done, say
+from clv.cli.options import (
+    DecimalOption,
+    MasterOption,
+    RawOption,
+    TableOption,
+    ThousandsOption,
+    number_format,
+)
+from clv.cli.show import JsonOption, print_json, rows_done, show_findings, summary_of
 from clv.errors import UsageError
 from clv.schema import DEFAULT_PREDICTIONS, DEFAULT_TABLE
 from clv.settings import Settings, load_settings
@@ -61,6 +68,8 @@ def score(
         str, typer.Option(help="What to write: a .csv or .parquet file, or a database URL.")
     ],
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     output_table: Annotated[
         str, typer.Option(help="Table to write, where the output is a database.")
     ] = DEFAULT_PREDICTIONS,
@@ -92,6 +101,7 @@ def score(
 
     Example: `clv score customers.csv --output predictions.csv`
     """
+    numbers = number_format(decimal, thousands)
     predictor = predictor_of(load_settings(), model_version)
     started = time.perf_counter()
     if engine == "spark":
@@ -99,7 +109,13 @@ def score(
 
         where = output
         scored = score_on_spark(
-            source, predictor, output, master=master, level=level, on_invalid=on_invalid
+            source,
+            predictor,
+            output,
+            master=master,
+            level=level,
+            on_invalid=on_invalid,
+            numbers=numbers,
         )
     else:
         if master is not None:
@@ -108,26 +124,31 @@ def score(
         from clv.scoring import score as score_source
 
         target, where = _target(output, output_table)
-        with open_source(source, table_name) as opened, rows_done("scored", opened.count()) as done:
+        with (
+            open_source(source, table_name, numbers=numbers) as opened,
+            rows_done("scored", opened.count()) as done,
+        ):
             started = time.perf_counter()
             scored = score_source(
                 opened, predictor, target, level=level, on_invalid=on_invalid, raw=raw, on_rows=done
             )
     seconds = time.perf_counter() - started
+    tell = summary_of(output)
     if as_json:
         print_json({"output": where, "model_version": predictor.version, "scored": scored})
         return
-    say(
+    tell(
         f"{scored.rows:,} rows to {where} with version {predictor.version} in {seconds:.1f} s "
         f"({scored.rows / seconds:,.0f} a second)"
     )
+    show_findings(scored.findings)
     if scored.blank:
-        say(f"{scored.blank:,} of them could not be scored and have no prediction")
-    say(
+        tell(f"{scored.blank:,} of them could not be scored and have no prediction")
+    tell(
         f"Out of support: {scored.out_of_support:,} (fewer than "
         f"{predictor.surroundings.needed} training customers were like them)"
     )
-    say(
+    tell(
         f"Expected spend by day {predictor.window.horizon_days}: {scored.expected_spend:,.0f}, "
         f"of which still to come: {scored.expected_increment:,.0f}"
     )

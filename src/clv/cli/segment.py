@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clv.cli.options import RawOption, TableOption
+from clv.cli.options import (
+    DecimalOption,
+    RawOption,
+    TableOption,
+    ThousandsOption,
+    number_format,
+)
 from clv.cli.scoring import ModelVersion, predictor_of
 from clv.cli.show import JsonOption, note, print_json, say, table
 from clv.errors import UsageError
@@ -18,72 +24,88 @@ if TYPE_CHECKING:
 
 __all__ = ["lift", "segment"]
 
-Level = Annotated[float, typer.Option(help="Of every interval, 0.5 to 0.99.")]
+Level = Annotated[float, typer.Option(help="Confidence level of all intervals, 0.5 to 0.99.")]
+# A list of fewer has no best tenth.
+_TENTHS = 10
 
 
 def segment(
     source: Annotated[
         str, typer.Argument(metavar="INPUT", help="List of passengers: a file or a database URL.")
     ],
-    margin: Annotated[float, typer.Option(help="Share of the spend that is earned, as 0.25.")],
-    cost: Annotated[float, typer.Option(help="Of the campaign for each passenger.")],
+    margin: Annotated[
+        float, typer.Option(help="Share of what a passenger spends that you keep, such as 0.25.")
+    ],
+    cost: Annotated[float, typer.Option(help="Campaign cost per passenger.")],
     assumed_lift: Annotated[
         float | None,
         typer.Option(
             "--lift",
-            help="Share by which the campaign is assumed to raise what is still to come: 0.1 for a "
-            "tenth more. Without it the verdict speaks of value, not of effect.",
+            help="Share by which the campaign is assumed to raise further spend: 0.1 for 10%. "
+            "Without it the answer is the lift at which the campaign pays.",
         ),
     ] = None,
     level: Level = 0.9,
     power: Annotated[
-        float, typer.Option(help="Probability with which the hold-out shall find the lift.")
+        float, typer.Option(help="Probability of detecting the lift with the hold-out group.")
     ] = 0.8,
     detect_lift: Annotated[
         float | None,
-        typer.Option(help="Lift that the hold-out shall find. Default: --lift, or the least."),
+        typer.Option(
+            help="Lift to detect with the hold-out group. Default: --lift, or that at break-even."
+        ),
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="What a column is called there, as recency_7=last_day; repeatable."),
+        typer.Option(help="Name of a column in your list, such as recency_7=last_day; repeatable."),
     ] = None,
     on_invalid: Annotated[
         Literal["stop", "skip"],
-        typer.Option(help="A row that cannot be used: an error, or left out and counted."),
+        typer.Option(help="Rows that cannot be used: stop with an error, or skip and count them."),
     ] = "stop",
     output: Annotated[
         Path | None,
-        typer.Option(help="File for the chosen passengers with the value to bid: .csv, .parquet."),
+        typer.Option(
+            help="Write the chosen passengers with the value to bid to this file: .csv, .parquet."
+        ),
     ] = None,
     best: Annotated[
         int | None,
         typer.Option(
-            min=0, help="How many of the best to choose. Default: those of the highest profit."
+            min=0,
+            help="Number of passengers to choose, the best first. Default: the number with the "
+            "highest profit; without --lift, with the highest margin less cost.",
         ),
     ] = None,
     cap: Annotated[
         float | None,
-        typer.Option(help="Highest increment that counts as value. Default: 99% lie below."),
+        typer.Option(
+            help="Highest further spend that counts as value. Default: 99% stay below it."
+        ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Page with the pictures to write.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with charts to this file.")
+    ] = None,
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     model_version: ModelVersion = None,
     raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a campaign for these passengers is worth it, for whom, and how sure that is.
+    """Say whether a campaign for these passengers pays, for whom, and how certain that is.
 
-    'worth it' where even the low end of the profit's interval is above 0, 'not worth it' where the
-    high end is below, else 'not enough evidence'. The interval is of the segment's mean: the more
-    passengers, the narrower.
+    Without --lift: the lift from which it pays. With --lift: 'worth it' if even the low end of the
+    profit's interval is above 0, 'not worth it' if the high end is below, otherwise 'not enough
+    evidence'. The interval is that of the list's mean: more passengers make it narrower.
 
-    Example: `clv segment list.csv --margin 0.25 --cost 2.5`
+    Example: `clv segment list.csv --margin 0.25 --cost 2.5 --lift 0.1`
     """
     from clv.campaign.chosen import chosen
     from clv.campaign.offer import Campaign
     from clv.campaign.page import write_page
     from clv.campaign.segment import Segment
-    from clv.campaign.verdict import evaluate
+    from clv.campaign.verdict import document, evaluate
     from clv.data.customers import id_names, read_customers
     from clv.data.sources import open_source
     from clv.scoring import write_table
@@ -92,7 +114,8 @@ def segment(
     campaign = Campaign(margin, cost, assumed_lift, level, power, detect_lift)
     predictor = predictor_of(settings, model_version)
     renamed = _renamed(column or [])
-    with open_source(source, table_name, ids=id_names(renamed)) as opened:
+    numbers = number_format(decimal, thousands)
+    with open_source(source, table_name, ids=id_names(renamed), numbers=numbers) as opened:
         customers = read_customers(opened, predictor.window, renamed=renamed, on_invalid=on_invalid)
     predictions = predictor.predict(customers.activity, level=level)
     found = evaluate(predictions, predictor, campaign)
@@ -113,7 +136,7 @@ def segment(
                 "model_version": predictor.version,
                 "rows_read": customers.rows_read,
                 "findings": customers.findings,
-                "evaluation": found,
+                "evaluation": document(found),
             }
         )
         return
@@ -129,27 +152,39 @@ def lift(
     ],
     level: Level = 0.9,
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     model_version: ModelVersion = None,
     as_json: JsonOption = False,
 ) -> None:
     """Estimate what a campaign did, once the outcomes of both groups of a hold-out are known.
 
-    Both are activity tables with the spend by the horizon, as `clv validate` reads. Who was in
-    which group must have been drawn by lot.
+    Both are activity tables with the spend by the horizon, as `clv validate` reads. Customers must
+    have been drawn by lot into one of the groups: an id in both, or twice in one, is refused.
 
     Example: `clv lift treated.csv control.csv`
     """
     from clv.campaign.holdout import estimate_lift
-    from clv.data.checks import read_history
+    from clv.data.checks import read_history, require_separate
     from clv.data.sources import open_source
 
+    numbers = number_format(decimal, thousands)
     predictor = predictor_of(load_settings(), model_version)
-    groups = []
-    for source in (treated, control):
-        with open_source(source, table_name) as opened:
-            history = read_history(opened, predictor.window, to_train=False)
-        came = history.outcome - history.activity.monetary
-        groups.append((came, predictor.predict(history.activity).expected_increment))
+    histories = []
+    for location in (treated, control):
+        with open_source(location, table_name, numbers=numbers) as source:
+            history = read_history(source, predictor.window, to_train=False)
+        for finding in history.findings:
+            note(f"{history.source}: {finding}")
+        histories.append(history)
+    require_separate(histories[0], histories[1])
+    groups = [
+        (
+            history.outcome - history.activity.monetary,
+            predictor.predict(history.activity).expected_increment,
+        )
+        for history in histories
+    ]
     found = estimate_lift(groups[0], groups[1], level=level)
     if as_json:
         print_json({"model_version": predictor.version, "lift": found})
@@ -176,76 +211,77 @@ def _renamed(columns: Iterable[str]) -> dict[str, str]:
 
 
 def _show(found: "Evaluation", currency: str) -> None:
-    from clv.campaign.verdict import probability_in_words
+    from clv.campaign import words
+    from clv.campaign.verdict import number_of
 
     unit = f" {currency}" if currency else ""
 
-    def money(estimate: "Estimate", form: str = ",.2f") -> tuple[str, str]:
-        between = f"{estimate.low:{form}} to {estimate.high:{form}}{unit}"
-        return f"{estimate.mean:{form}}{unit}", between
+    def money(value: float, digits: int = 2) -> str:
+        return f"{round(value, digits) + 0.0:,.{digits}f}{unit}"
 
-    say(f"{found.verdict.capitalize()} ({found.n:,} passengers)")
-    level = found.expected_increment.level
-    both = found.all_customers
-    times = f"{both.times:.1f} times that of all" if both.times is not None else ""
-    table(
-        "",
-        ("", "expected", f"{level:.0%} interval"),
-        [
-            ("increment a head", *money(found.expected_increment)),
-            ("increment in total", *money(found.total_increment, ",.0f")),
-            ("profit", *money(found.expected_profit, ",.0f")),
-            ("worth it with probability", probability_in_words(found.probability_worth_it), ""),
+    def row(name: str, estimate: "Estimate", digits: int = 2) -> tuple[str, str, str]:
+        low, high = (money(value, digits) for value in (estimate.low, estimate.high))
+        return name, money(estimate.mean, digits), f"{low} to {high}"
+
+    has_lift = found.speaks_of == "effect"
+    say(f"{words.headline(found)} ({number_of(found.n)})")
+    say(words.sentence(found, money))
+    if best := words.best_in_words(found, money):
+        say(best)
+    everyone = found.all_customers
+    times = f"; {everyone.times:.1f} times the mean of all" if everyone.times is not None else ""
+    rows = [row("expected further spend per passenger", found.expected_increment)]
+    rows.append(row("expected further spend in total", found.total_increment, 0))
+    if has_lift:
+        rows += [
+            row("profit", found.gain, 0),
             (
-                "break-even cost a head",
-                f"{found.break_even_cost:,.2f}{unit}",
-                f"cautious {found.break_even_cost_cautious:,.2f}{unit}",
+                "probability that it pays",
+                words.probability_in_words(found.probability_worth_it),
+                "",
             ),
-            ("least lift that pays", _share(found.minimum_lift), "cautious "
-             + _share(found.minimum_lift_cautious)),
-            ("ride again", f"{found.returning:.1%}", f"all passengers {both.returning:.1%}"),
-            ("beside all passengers", times, ""),
-        ],
-    )  # fmt: skip
-    tenth = found.concentration[0]
-    say(f"The best tenth carries {tenth.value:.0%} of the expected increment.")
-    best = found.best
-    say(
-        f"Highest expected profit with the best {best.customers:,} ({best.share:.0%}): "
-        f"{best.profit:,.0f}{unit}, {best.low:,.0f} to {best.high:,.0f}."
-        if best.customers
-        else "No depth is expected to earn anything: nobody is worth the cost."
-    )
-    if found.enough is not None:
-        say(f"About {found.enough:,} passengers like these would be enough evidence.")
-    elif found.verdict == "not enough evidence":
-        say("No number of passengers like these would be enough: it is too near to break-even.")
+            (
+                "break-even cost per passenger",
+                money(found.break_even_cost),
+                f"to be safe, {money(found.break_even_cost_cautious)}",
+            ),
+        ]
+    else:
+        rows += [
+            ("campaign cost", money(found.campaign.cost * found.n, 0), ""),
+            row("margin on all further spend, less cost", found.gain, 0),
+        ]
+    rows += [
+        (
+            "lift at break-even",
+            words.lift_in_words(found.minimum_lift),
+            f"to be safe, {words.lift_in_words(found.minimum_lift_cautious)}",
+        ),
+        (
+            "rides again" if found.n == 1 else "ride again",
+            words.returning_in_words(found),
+            f"all passengers: {everyone.returning:.1%}{times}",
+        ),
+    ]
+    table("", ("", "expected", f"{found.gain.level:.0%} interval"), rows)
+    if found.n >= _TENTHS:
+        tenth = found.concentration[0]
+        say(f"The best tenth brings {tenth.value:.0%} of expected further spend.")
     table(
         "",
-        ("kind", "passengers", "of the value", "return", "amount if so"),
+        ("group", "passengers", "share of value", "ride again", "then spend"),
         [
             (
                 kind.name,
                 f"{kind.customers:,}",
                 f"{kind.share_of_value:.0%}",
-                _share(kind.p_return),
-                "–" if kind.amount is None else f"{kind.amount:,.2f}{unit}",
+                "–" if kind.p_return is None else f"{kind.p_return:.0%}",
+                "–" if kind.amount is None else money(kind.amount),
             )
             for kind in found.quadrants
         ],
     )
-    if plan := found.holdout:
-        say(
-            f"Hold-out to find a lift of {plan.lift:.1%} with {plan.power:.0%} power: "
-            + (
-                f"{plan.control:,} of {found.n:,} get no campaign."
-                if plan.enough
-                else f"{plan.needed:,} passengers are needed; these are too few."
-            )
-        )
+    if plan := words.holdout_in_words(found):
+        say(f"Hold-out group: {plan}")
     for warning in found.warnings:
         note(f"Note: {warning}")
-
-
-def _share(value: float | None) -> str:
-    return "none" if value is None else f"{value:.1%}"

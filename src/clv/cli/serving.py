@@ -26,10 +26,14 @@ def serve(
 
     Example: `clv serve --port 8080`
     """
-    from clv.service.server import serve as run
+    from clv.service.listening import bind
 
     end_at_once()  # the server listens to signals itself
     settings = load_settings()
     given = {"host": host, "port": port, "workers": workers}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
-    run(settings, note)
+    listening = bind(settings.host, settings.port)
+    # This takes its time to import.
+    from clv.service.server import serve as run
+
+    run(settings, listening, note)

@@ -5,13 +5,15 @@ import getpass
 import json
 import math
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -30,6 +32,8 @@ from rich.text import Text
 
 from clv.clock import utc_now
 from clv.errors import UsageError
+from clv.files import is_stream
+from clv.printable import printable
 
 if TYPE_CHECKING:
     from clv.data.findings import Finding
@@ -46,6 +50,7 @@ __all__ = [
     "rows_done",
     "say",
     "show_findings",
+    "summary_of",
     "table",
 ]
 
@@ -59,12 +64,13 @@ def _console(stream: Any) -> Console:
 
 def say(text: str) -> None:
     """A line of the answer, on standard output."""
-    _console(sys.stdout).print(text, markup=False, soft_wrap=True)
+    _console(sys.stdout).print(printable(text, keep="\n"), markup=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Something beside the answer, on standard error."""
-    _console(sys.stderr).print(text, markup=False, soft_wrap=True, style="dim")
+    safe = printable(text, keep="\n")
+    _console(sys.stderr).print(safe, markup=False, soft_wrap=True, style="dim")
 
 
 def audited(action: str, result: str) -> None:
@@ -80,7 +86,13 @@ def complain(text: str) -> None:
     """An error, on one line, on standard error."""
     console = _console(sys.stderr)
     console.print("clv: ", end="", style="bold red")
-    console.print(" ".join(text.split()), markup=False, soft_wrap=True)
+    # Words by spaces and ends of lines: what else counts as white space is spelt out.
+    console.print(printable(re.sub(r"[ \n]+", " ", text.strip())), markup=False, soft_wrap=True)
+
+
+def summary_of(output: str | Path) -> Callable[[str], None]:
+    """How to say what became of an output: beside it, if it goes to a device or a pipe itself."""
+    return note if is_stream(Path(output)) else say
 
 
 def ask(question: str) -> None:
@@ -93,7 +105,7 @@ def ask(question: str) -> None:
     """
     if not sys.stdin.isatty():
         raise UsageError(f"{question} There is no terminal to answer on; say so with --yes.")
-    if not typer.confirm(question, err=True):
+    if not typer.confirm(printable(question), err=True):
         note("Nothing was changed.")
         raise typer.Exit(1)
 
@@ -106,17 +118,64 @@ def table(
     mark: int = -1,
     text: Sequence[str] = (),
 ) -> None:
-    """A table; the first column and those in `text` to the left, numbers to the right.
+    """Print a table; the first column and those in `text` to the left, numbers to the right.
 
-    Row `mark` stands out.
+    On a narrow terminal the first column, which names the row, is always whole: text wraps, and
+    columns that do not fit follow in a second table under the same names. Row `mark` stands out.
     """
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for position, column in enumerate(columns):
-        left = position == 0 or column in text
-        drawn.add_column(column, justify="left" if left else "right", no_wrap=not left)
-    for position, row in enumerate(rows):
-        drawn.add_row(*map(escape, row), style="bold green" if position == mark else None)
-    _console(sys.stdout).print(drawn)
+    console = _console(sys.stdout)
+    rows = [[printable(cell) for cell in row] for row in rows]
+    blocks = _blocks(columns, rows, text, console.width)
+    for number, block in enumerate(blocks):
+        drawn = Table(
+            title=title if number == 0 else None,
+            title_justify="left",
+            title_style="bold",
+            box=None,
+            pad_edge=False,
+        )
+        for position, least in block:
+            left = position == 0 or columns[position] in text
+            drawn.add_column(
+                escape(columns[position]),
+                justify="left" if left else "right",
+                no_wrap=not left,
+                min_width=least,
+                overflow="fold",
+            )
+        for position, row in enumerate(rows):
+            cells = [escape(row[column]) for column, _ in block]
+            drawn.add_row(*cells, style="bold green" if position == mark else None)
+        if number:
+            console.print()
+        console.print(drawn)
+
+
+_GAP = 2  # between two columns
+_LEAST_TEXT = 16  # text that wraps stays readable from this width
+
+
+def _blocks(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[str], width: int
+) -> list[list[tuple[int, int]]]:
+    """Columns that fit side by side, as positions with their least widths; each names its rows."""
+    widths = [
+        max(cell_len(column), *(cell_len(row[position]) for row in rows), 0)
+        for position, column in enumerate(columns)
+    ]
+    names = min(widths[0], max(width // 2, _LEAST_TEXT))
+    blocks: list[list[tuple[int, int]]] = [[(0, names)]]
+    left = width - names
+    for position in range(1, len(columns)):
+        least = widths[position]
+        if columns[position] in text:
+            least = min(least, max(_LEAST_TEXT, cell_len(columns[position])))
+        if left < least + _GAP and len(blocks[-1]) > 1:
+            blocks.append([(0, names)])
+            left = width - names
+        blocks[-1].append((position, least))
+        left -= least + _GAP
+    return blocks
 
 
 def figure(value: float, form: str) -> str:

@@ -4,22 +4,23 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from clv.cli.data import sample_activity
-from clv.cli.features import (
-    AmountColumn,
-    AsOf,
-    CustomerColumn,
-    MemoryLimit,
-    Registrations,
-    TimeColumn,
-    instant,
-    require_ibis,
+from clv.cli.features import require_ibis
+from clv.cli.options import (
+    DecimalOption,
+    HorizonDays,
+    JobsOption,
+    ObservationDays,
+    SeedOption,
+    ThousandsOption,
+    number_format,
+    window_of,
 )
-from clv.cli.options import HorizonDays, JobsOption, ObservationDays, SeedOption, window_of
+from clv.cli.rides import NO_RIDE_OPTIONS, RideOptions, instant, with_ride_options
 from clv.cli.show import JsonOption, Stages, note, print_json, say, show_findings, shown, table
 from clv.cli.user import user
 from clv.clock import utc_now
@@ -28,7 +29,10 @@ from clv.schema import DEFAULT_RIDES, DEFAULT_TABLE, Window
 from clv.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clv.data.checks import History
+    from clv.data.numbers import NumberFormat
     from clv.registry import Registry
     from clv.training import Release, TrainingResult
 
@@ -37,6 +41,7 @@ __all__ = ["require_training_libraries", "train"]
 _TRAINING_LIBRARIES = ("sklearn", "lightgbm")
 
 
+@with_ride_options
 def train(
     data: Annotated[
         str | None,
@@ -58,12 +63,9 @@ def train(
             show_default=False,
         ),
     ] = None,
-    passengers: Registrations = None,
-    customer_column: CustomerColumn = None,
-    time_column: TimeColumn = None,
-    amount_column: AmountColumn = None,
-    as_of: AsOf = None,
-    memory_limit: MemoryLimit = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
+    log: RideOptions = NO_RIDE_OPTIONS,
     observation_days: ObservationDays = 7,
     horizon_days: HorizonDays = 30,
     seed: SeedOption = 42,
@@ -72,8 +74,11 @@ def train(
     ] = 0.2,
     jobs: JobsOption = 2,
     search: Annotated[
-        Literal["grid", "optuna"],
-        typer.Option(help="Each candidate's grid, or beyond it by Optuna where that is possible."),
+        Literal["grid", "full", "optuna"],
+        typer.Option(
+            help="Search each candidate's grid; 'full' also searches the published forest, which "
+            "is only a baseline, over its own; 'optuna' goes beyond the grids."
+        ),
     ] = "grid",
     trials: Annotated[
         int | None,
@@ -106,19 +111,20 @@ def train(
     Example: `clv train --data passengers.sqlite`
     """
     require_training_libraries(*(["optuna"] if search == "optuna" else []))
-    if trials is not None and search == "grid":
+    if trials is not None and search != "optuna":
         raise UsageError(
             f"--trials {trials} without --search optuna: a grid has a fixed number of points. "
             "Add --search optuna, or leave --trials out."
         )
     from clv.data.checks import read_history
-    from clv.data.sources import open_source
+    from clv.data.sources import listed, open_source
+    from clv.models.candidates import candidates
     from clv.registry import open_registry
     from clv.training import release
     from clv.training import train as run_training
     from clv.training.search import SearchPlan
 
-    window = window_of(observation_days, horizon_days)
+    window, numbers = window_of(observation_days, horizon_days), number_format(decimal, thousands)
     if kind == "rides":
         require_ibis()
     if data is None and window != Window():
@@ -133,28 +139,20 @@ def train(
             print_json({"version": champion, "alias": "champion", "reason": reason})
         note(f"Version {champion} is champion already; nothing was trained.")
         return
-    told = {"customer": customer_column, "time": time_column, "amount": amount_column}
     if kind == "rides":
-        history = _history_of_rides(
-            data,
-            table_name,
-            window,
-            settings,
-            told,
-            passengers=passengers,
-            as_of=as_of,
-            memory_limit=memory_limit,
-        )
+        history = _history_of_rides(data, table_name, window, settings, log, numbers)
         generated = False
     else:
-        _refuse_options_of_rides(passengers, *told.values(), as_of, memory_limit)
+        _refuse_options_of_rides(log)
         location = data or sample_activity(settings)
-        with open_source(location, table_name or DEFAULT_TABLE) as source:
+        with open_source(location, table_name or DEFAULT_TABLE, numbers=numbers) as source:
             note(f"Reading {source.name}")
             history = read_history(source, window)
             generated = _is_sample(source.file, settings)
     note(f"{history.rows_read:,} rows read, {len(history):,} used")
     show_findings(history.findings)
+    if history.unused:
+        note(f"Not used: {listed(history.unused)}")
     registry.prepare()  # what cannot be written is said now, not after minutes of training
     with Stages() as stages:
         result = run_training(
@@ -162,7 +160,10 @@ def train(
             seed=seed,
             test_share=test_share,
             jobs=jobs,
-            plan=SearchPlan(search, trials or SearchPlan().trials),
+            plan=SearchPlan(
+                "optuna" if search == "optuna" else "grid", trials or SearchPlan().trials
+            ),
+            among=candidates(seed, full=search == "full"),
             progress=stages,
         )
     released = release(
@@ -195,33 +196,31 @@ def _history_of_rides(
     table_name: str | None,
     window: Window,
     settings: Settings,
-    columns: dict[str, str | None],
-    *,
-    passengers: str | None,
-    as_of: str | None,
-    memory_limit: str | None,
+    log: RideOptions,
+    numbers: "NumberFormat",
 ) -> "History":
-    """What a ride log says of the customers whose outcome is known."""
+    """The customers of a ride log whose outcome is known."""
     from clv.data.checks import read_history
-    from clv.data.findings import by_severity
+    from clv.data.findings import Finding, by_severity
     from clv.data.sources import open_source
-    from clv.features import Reading, build, duckdb_engine
-    from clv.features.engine import told
+    from clv.features import build, duckdb_engine
+    from clv.features.engine import with_progress
 
     if data is None:
         raise UsageError("--kind rides needs a ride log: give one with --data.")
-    reading = Reading(columns, table=table_name or DEFAULT_RIDES, registrations=passengers)
+    table_name = table_name or DEFAULT_RIDES
+    reading, as_of = log.reading(table_name, numbers), instant("--as-of", log.as_of)
     settings.root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=settings.root, prefix=".rides-") as folder:
         table = Path(folder) / "activity.parquet"
-        with duckdb_engine(table, memory_limit) as engine:
+        with duckdb_engine(table, log.memory_limit) as engine:
             built = build(
-                told(engine, note),
+                with_progress(engine, note),
                 data,
                 str(table),
                 window=window,
                 now=utc_now(),
-                as_of=instant(as_of),
+                as_of=as_of,
                 reading=reading,
                 to_train=True,
             )
@@ -229,14 +228,18 @@ def _history_of_rides(
         with open_source(table) as source:
             history = read_history(source, window)
     findings = by_severity([*built.findings, *history.findings])
+    if log.given():
+        # Kept with the model, in its report: what it learned from depends on these.
+        says, action = "options of the ride log", " ".join(log.given())
+        options = Finding("kept", "options", built.source, built.rides_read, says, f"{action}.")
+        findings = (*findings, options)
     return replace(history, source=built.source, findings=findings)
 
 
-def _refuse_options_of_rides(*given: str | None) -> None:
-    if any(value is not None for value in given):
+def _refuse_options_of_rides(log: RideOptions) -> None:
+    if given := log.given():
         raise UsageError(
-            "--passengers, --customer-column, --time-column, --amount-column, --as-of and "
-            "--memory-limit are of a ride log. Add --kind rides, or leave them out."
+            f"{', '.join(given)}: options of a ride log. Add --kind rides, or leave them out."
         )
 
 
@@ -290,10 +293,16 @@ def _show(result: "TrainingResult", released: "Release") -> None:
     for name, why in result.failed.items():
         say(f"Left out: {name} could not be fitted: {why}")
     say("")
-    say(f"Chosen: {result.champion.model} {result.champion.best_params or ''}".rstrip())
+    say(f"Chosen: {result.champion.model}{_in_words(result.champion.best_params)}")
     for check in released.report.issues:
         say(f"{check.code} {check.title}: {check.found} {check.advice}")
     say(f"Version {released.number} is {released.alias}: {released.reason}.")
     say(f"Written: {', '.join(shown(path) for path in released.files)}")
     if released.alias == "challenger":
         say(f"Make it champion all the same: clv models promote {released.number}")
+
+
+def _in_words(parameters: "Mapping[str, Any]") -> str:
+    """Parameters as ' (classifier num_leaves 7, ...)': the end of each name, its value."""
+    named = [f"{' '.join(name.split('__')[-2:])} {value}" for name, value in parameters.items()]
+    return f" ({', '.join(named)})" if named else ""

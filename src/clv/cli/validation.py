@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clv.cli.options import TableOption
+from clv.cli.options import DecimalOption, TableOption, ThousandsOption, number_format
 from clv.cli.scoring import ModelVersion, predictor_of
 from clv.cli.show import JsonOption, figure, note, print_json, say, show_findings, shown, table
 from clv.schema import DEFAULT_TABLE
@@ -20,6 +20,8 @@ __all__ = ["validate"]
 def validate(
     data: Annotated[str, typer.Option(help="Customers whose outcome is known: a file or a URL.")],
     table_name: TableOption = DEFAULT_TABLE,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
     model_version: ModelVersion = None,
     html: Annotated[
         Path | None, typer.Option(help="Page to write. Default: `validation.html` in CLV_HOME.")
@@ -38,9 +40,9 @@ def validate(
     from clv.evaluation import validate as compare
     from clv.evaluation import write_page
 
-    settings = load_settings()
+    settings, numbers = load_settings(), number_format(decimal, thousands)
     predictor = predictor_of(settings, model_version)
-    with open_source(data, table_name) as source:
+    with open_source(data, table_name, numbers=numbers) as source:
         history = read_history(source, predictor.window, to_train=False)
     result = compare(history, predictor)
     page = html or settings.root / "validation.html"

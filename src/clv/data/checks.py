@@ -12,16 +12,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from clv.data.conform import ColumnNames, conform, find_columns
-from clv.data.findings import EXAMPLES, Finding, Tally, by_severity, without_duplicates
+from clv.data.conform import (
+    ColumnNames,
+    choose_notation,
+    conform,
+    find_columns,
+    read_instants,
+    settled,
+)
+from clv.data.findings import (
+    EXAMPLES,
+    Finding,
+    Tally,
+    by_severity,
+    three_decimals,
+    without_duplicates,
+)
 from clv.data.sources import Source
 from clv.errors import DataError
-from clv.schema import FEATURES, Activity, Floats, Instants, Ints, Mask, Window
+from clv.schema import FEATURES, MONETARY, Activity, Floats, Instants, Ints, Mask, Window
 
-__all__ = ["MIN_ROWS", "History", "read_history"]
+__all__ = ["MIN_ROWS", "History", "read_history", "require_separate"]
 
 #: Below this, five folds hold too few returning customers to tell any two models apart.
 MIN_ROWS = 200
+_SHOWN_IDS = 10
 # A table of which most rows are unusable is the wrong table, or one that was read wrongly.
 _MAX_SHARE_LEFT_OUT = 0.5
 
@@ -47,6 +62,8 @@ class History:
     registered_at : array of shape (n,), datetime64, or None
         When they registered, NaT where unknown; None where the source has no such column.
     findings : tuple of Finding
+    unused : tuple of str
+        Columns of the source that nothing is learnt from.
     """
 
     ids: np.ndarray
@@ -58,6 +75,7 @@ class History:
     returned: Mask
     registered_at: Instants | None = None
     findings: tuple[Finding, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.activity)
@@ -102,17 +120,49 @@ def read_history(source: Source, window: Window, *, to_train: bool = True) -> Hi
         them; the message holds every fatal finding.
     """
     names = find_columns(source.name, source.columns, window, need_outcome=True)
+    names, read_as = settled(source, names)
     tally = Tally()
     read = _read_usable(source, names, window, tally)
     said = np.column_stack((read.activity.matrix(), read.outcome))
     keep, duplicates = without_duplicates(read.ids, said, names.id)
     used = read[keep]
-    findings = [*tally.findings(), *duplicates]
+    findings = [*read_as, *tally.findings(), *duplicates]
+    for name, money in (
+        (names.features[MONETARY], used.activity.monetary),
+        (str(names.outcome), used.outcome),
+    ):
+        findings += three_decimals(name, money)
     findings += _too_few(used) if to_train else _none(used)
     if len(used) >= MIN_ROWS:
         findings += _whole_table(used, names, to_train=to_train)
     _stop_where_fatal(source.name, findings)
-    return replace(used, findings=by_severity(findings))
+    unused = tuple(name for name in source.columns if name not in names.all())
+    return replace(used, findings=by_severity(findings), unused=unused)
+
+
+def require_separate(treated: History, control: History) -> None:
+    """Refuse two groups that share a customer, or hold one twice.
+
+    Raises
+    ------
+    DataError
+        Names the ids.
+    """
+    for history in (treated, control):
+        again = [one for one in history.findings if "duplicate" in one.code]
+        if again:
+            raise DataError(
+                f"'{history.source}' holds customers twice. {' '.join(map(str, again))} "
+                "Expected each customer once in one group."
+            )
+    both = np.intersect1d(treated.ids.astype(str), control.ids.astype(str))
+    if len(both):
+        shown = ", ".join(both[:_SHOWN_IDS]) + (", ..." if len(both) > _SHOWN_IDS else "")
+        raise DataError(
+            f"{len(both):,} customers are in both groups, '{treated.source}' and "
+            f"'{control.source}': id {shown}. Nobody can be treated and held out: draw each "
+            "customer into one group, and give the groups as they were drawn."
+        )
 
 
 def _read_usable(source: Source, names: ColumnNames, window: Window, tally: Tally) -> History:
@@ -121,7 +171,7 @@ def _read_usable(source: Source, names: ColumnNames, window: Window, tally: Tall
     matrices: list[Floats] = []
     outcomes: list[Floats] = []
     returned: list[Mask] = []
-    registered: list[Instants] = []
+    registered: list[pa.Array] = []
     rows_read = 0
     for batch in source.batches(names.all()):
         conformed = conform(batch, names, window)
@@ -134,7 +184,7 @@ def _read_usable(source: Source, names: ColumnNames, window: Window, tally: Tall
         outcomes.append(np.asarray(conformed.outcome)[keep])
         returned.append(np.asarray(conformed.returned)[keep])
         if conformed.registered_at is not None:
-            registered.append(conformed.registered_at[keep])
+            registered.append(conformed.registered_at.filter(pa.array(keep)))
     if rows_read == 0:
         raise DataError(f"'{source.name}' holds no rows. Give a table with customers in it.")
     return History(
@@ -145,8 +195,15 @@ def _read_usable(source: Source, names: ColumnNames, window: Window, tally: Tall
         source.name,
         rows_read,
         np.concatenate(returned),
-        np.concatenate(registered) if registered else None,
+        _instants(f"Column '{names.registered_at}' of '{source.name}'", registered),
     )
+
+
+def _instants(column: str, arrays: list[pa.Array]) -> Instants | None:
+    if not arrays:
+        return None
+    notation = choose_notation(column, arrays)
+    return np.concatenate([read_instants(array, notation) for array in arrays])
 
 
 def _none(used: History) -> list[Finding]:
@@ -202,7 +259,7 @@ def _whole_table(history: History, names: ColumnNames, *, to_train: bool) -> Ite
             "no-registration-date",
             str(names.registered_at),
             int(undated.sum()),
-            "no date of registration that can be read; expected ISO 8601, as in 2026-11-01",
+            "no date of registration that can be read; expected a date, as in 2026-11-01",
             "Kept to learn from; they are in no cohort.",
             tuple(f"id {name}" for name in history.ids[undated][:EXAMPLES]),
         )

@@ -5,8 +5,7 @@ out, or stop) is decided by the caller.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -14,7 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from clv.data.sources import listed, nearest
+from clv.data.dates import (
+    REGISTERED_NAMES,
+    YEAR_FIRST,
+    choose,
+    shapes_of,
+)
+from clv.data.dates import Notation as DateNotation
+from clv.data.findings import Finding, shown_value
+from clv.data.numbers import Notation, NumberCounts, count_numbers, decide, to_floats
+from clv.data.sources import Source, listed, nearest
 from clv.errors import DataError
 from clv.metrics import to_micros
 from clv.schema import (
@@ -22,6 +30,7 @@ from clv.schema import (
     FREQUENCY,
     ID_NAMES,
     MONETARY,
+    NOBODY,
     RECENCY,
     Activity,
     Column,
@@ -32,24 +41,30 @@ from clv.schema import (
 )
 
 __all__ = [
+    "NO_ID",
     "REGISTERED_NAMES",
     "ColumnNames",
     "Conformed",
     "Problem",
+    "choose_notation",
     "conform",
     "find_column",
     "find_columns",
+    "notations_of",
     "problem_of",
+    "read_ids",
     "read_instants",
     "read_numbers",
+    "require_distinct",
     "require_ids",
     "returned_of",
+    "settled",
 ]
 
-#: What the column of dates of registration may be called.
-REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on")
+#: What is wrong with a row without an id.
+NO_ID = "missing id, so the row belongs to nobody"
 _INSTANT = pa.timestamp("us")
-_DATES = (pa.types.is_temporal, pa.types.is_string, pa.types.is_large_string)
+_DATES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
 _NO_ID = (
     pa.types.is_nested,
     pa.types.is_binary,
@@ -62,13 +77,22 @@ _NO_ID = (
 
 @dataclass(frozen=True)  # without slots: it is sent to executors
 class ColumnNames:
-    """How the columns that are needed are called in one source."""
+    """How the columns that are needed are called in one source, and how their numbers are written.
+
+    `notations` has the columns of text that are not in the notation of programs; see `settled`.
+    """
 
     id: str
     features: tuple[str, ...]
     outcome: str | None
     rides_due: str | None = None
     registered_at: str | None = None
+    notations: Mapping[str, Notation] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> list[str]:
+        """The columns that hold numbers."""
+        return [*self.features, *(name for name in (self.outcome, self.rides_due) if name)]
 
     def all(self) -> list[str]:
         """Every name once, to select by."""
@@ -100,13 +124,18 @@ class Problem:
     rows: Mask
     values: NDArray[np.object_]
 
+    def shown(self, row: int) -> str:
+        """The value of a row, for a message; of several columns it names each already."""
+        value = self.values[row]
+        return str(value) if "," in self.column else shown_value(value)
+
 
 @dataclass(frozen=True, slots=True)
 class Conformed:
     """One batch as numbers; rows with problems hold NaN where nothing could be read.
 
-    `returned` and `registered_at` are known where the outcome is; the latter is NaT where there is
-    no date.
+    `returned` and `registered_at` are known where the outcome is; the latter as it is written, as
+    only the whole column tells its notation.
     """
 
     ids: pa.Array
@@ -114,7 +143,7 @@ class Conformed:
     outcome: Floats | None
     problems: tuple[Problem, ...]
     returned: Mask | None = None
-    registered_at: Instants | None = None
+    registered_at: pa.Array | None = None
 
     @property
     def usable(self) -> Mask:
@@ -152,10 +181,11 @@ def find_columns(
         Where a column is missing; names it, its meaning and the nearest one there is. Where
         something is renamed that is not needed.
     """
+    _refuse_btyd(name, available, window, renamed)
     needed = [ID_NAMES, *(column.names for column in window.features)]
     if unknown := sorted(set(renamed) - {known for names in needed for known in names}):
         raise DataError(
-            f"There is no column '{unknown[0]}' to be called otherwise. Expected one of "
+            f"Unknown name '{unknown[0]}' in the column mapping. Expected one of "
             f"{', '.join(names[0] for names in needed)}."
         )
 
@@ -166,13 +196,113 @@ def find_columns(
     def optional(names: tuple[str, ...]) -> str | None:
         return next((name for name in names if need_outcome and name in available), None)
 
-    return ColumnNames(
+    found = ColumnNames(
         id=find(ID_NAMES, "identifies the customer"),
         features=tuple(find(column.names, column.meaning) for column in window.features),
         outcome=find(window.outcome.names, window.outcome.meaning) if need_outcome else None,
         rides_due=optional(window.rides_due.names),
         registered_at=optional(REGISTERED_NAMES),
     )
+    meanings = ["id", *(column.name for column in window.features), window.outcome.name]
+    columns = [found.id, *found.features, *([found.outcome] if found.outcome else [])]
+    require_distinct(name, dict(zip(meanings, columns, strict=False)))
+    return found
+
+
+def require_distinct(name: str, columns: Mapping[str, str]) -> None:
+    """Refuse one column for two meanings.
+
+    Parameters
+    ----------
+    name : str
+        Of the source.
+    columns : mapping of str to str
+        The column of each meaning.
+
+    Raises
+    ------
+    DataError
+        Names the column and both meanings.
+    """
+    meanings: dict[str, str] = {}
+    for meaning, column in columns.items():
+        if column in meanings:
+            raise DataError(
+                f"Column '{column}' of '{name}' is given for both {meanings[column]} and "
+                f"{meaning}. Give each its own column."
+            )
+        meanings[column] = meaning
+
+
+def _refuse_btyd(
+    name: str, available: Sequence[str], window: Window, renamed: Mapping[str, str]
+) -> None:
+    """Refuse a table of lifetimes, btyd or pymc-marketing: its recency is another one."""
+    ours = any(column in available for one in window.features for column in one.names)
+    lowered = {column.lower() for column in available}
+    if (
+        ours
+        or renamed
+        or not {"recency", "frequency"} <= lowered
+        or not {"t", "monetary_value", "monetary"} & lowered
+    ):
+        return
+    days = window.observation_days
+    raise DataError(
+        f"'{name}' is a table of another tool (columns {listed(available)}): there 'recency' is "
+        "the customer's age at the last purchase (the last minus the first), 'frequency' counts "
+        f"repeat purchases, and both are up to today. Here recency_{days} is the day of the last "
+        f"ride within the first {days} days, and frequency_{days} counts all rides in them, so "
+        "the columns cannot be renamed. Make the table from the ride log: clv features."
+    )
+
+
+def settled(source: Source, names: ColumnNames) -> tuple[ColumnNames, list[Finding]]:
+    """Decide how the numbers of a source are written, column by column.
+
+    Only columns that may hold text are read for it: of a table with numbers there are none.
+
+    Returns
+    -------
+    names : ColumnNames
+        With the notations.
+    findings : list of Finding
+        What was done to read the source, that of each notation included.
+
+    Raises
+    ------
+    DataError
+        If a column could be read in two ways, or is written in two.
+    """
+    notations, findings = notations_of(source, names.numbers)
+    return replace(names, notations=notations), findings
+
+
+def notations_of(
+    source: Source, columns: Sequence[str]
+) -> tuple[dict[str, Notation], list[Finding]]:
+    """As `settled`, of any columns."""
+    findings = list(source.findings)
+    texts = source.texts(columns) if columns else []
+    if not texts:
+        return {}, findings
+    counts = dict.fromkeys(texts, NumberCounts())
+    for batch in source.batches(texts):
+        for name in texts:
+            if is_text(batch.column(name)):
+                counts[name] += count_numbers(batch.column(name))
+    notations = {}
+    for name in texts:
+        notation, found = decide(name, counts[name], source.numbers)
+        findings += found
+        if notation is not None:
+            notations[name] = notation
+    return notations, findings
+
+
+def is_text(array: pa.Array) -> bool:
+    """Whether a column holds text."""
+    return bool(pa.types.is_string(array.type) or pa.types.is_large_string(array.type))
 
 
 def find_column(name: str, available: Sequence[str], names: Sequence[str], meaning: str) -> str:
@@ -216,23 +346,20 @@ def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Confor
     DataError
         Where the ids are of a kind that no output could hold.
     """
-    ids = batch.column(names.id)
-    require_ids(ids, names.id)
+    require_ids(batch.column(names.id), names.id)
+    ids, nobody = read_ids(batch.column(names.id))
     problems = []
-    if ids.null_count:
-        nobody = np.asarray(pc.is_null(ids), dtype=bool)
-        problems.append(
-            problem_of("null", names.id, "no id, so the row belongs to nobody", nobody, ids)
-        )
+    if nobody.any():
+        problems.append(problem_of("null", names.id, NO_ID, nobody, batch.column(names.id)))
     columns = list(zip(names.features, window.features, strict=True))
     if names.outcome:
         columns.append((names.outcome, window.outcome))
     numbers = []
     for name, column in columns:
-        values, found = read_numbers(batch.column(name), name, column)
+        values, found = read_numbers(batch.column(name), name, column, names.notations.get(name))
         numbers.append(values)
         problems += found
-    activity = Activity.of(*numbers[:3])
+    activity = Activity(*numbers[:3])
     problems += _contradictions(activity, names.features)
     outcome = numbers[3] if names.outcome else None
     return Conformed(
@@ -241,9 +368,7 @@ def conform(batch: pa.RecordBatch, names: ColumnNames, window: Window) -> Confor
         outcome=outcome,
         problems=tuple(problems),
         returned=None if outcome is None else _returned(batch, names, activity, outcome),
-        registered_at=read_instants(batch.column(names.registered_at))
-        if names.registered_at
-        else None,
+        registered_at=batch.column(names.registered_at) if names.registered_at else None,
     )
 
 
@@ -253,7 +378,8 @@ def _returned(
     """Who rode again: by the count of rides where there is one, else by money."""
     rides = np.full(len(activity), np.nan)
     if names.rides_due is not None:
-        rides, _ = _to_float(batch.column(names.rides_due))
+        column = names.rides_due
+        rides, _ = _to_float(batch.column(column), names.notations.get(column))
     return returned_of(activity, outcome, rides)
 
 
@@ -264,32 +390,75 @@ def returned_of(activity: Activity, outcome: Floats, rides: Floats) -> Mask:
         return np.where(np.isfinite(rides), rides > activity.frequency, by_money)
 
 
-def read_instants(array: pa.Array) -> Instants:
-    """Dates and times as UTC without a zone; NaT where there is none that can be read."""
-    if not any(is_kind(array.type) for is_kind in _DATES):
-        # Seconds, milliseconds or 20260101: nobody can tell which.
+def read_instants(array: pa.Array, notation: DateNotation = YEAR_FIRST) -> Instants:
+    """Dates and times as UTC without a zone; NaT where nothing can be read.
+
+    Text and whole numbers are read by a notation, which `choose_notation` finds.
+    """
+    if pa.types.is_temporal(array.type) or (notation is YEAR_FIRST and is_text(array)):
+        for kind in (_INSTANT, pa.timestamp("us", tz="UTC")):
+            try:
+                return np.asarray(pc.cast(pc.cast(array, kind), _INSTANT, safe=False))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                continue
+    if not _may_hold_dates(array):
         return np.full(len(array), np.datetime64("NaT", "us"))
-    for kind in (_INSTANT, pa.timestamp("us", tz="UTC")):
-        try:
-            return np.asarray(pc.cast(pc.cast(array, kind), _INSTANT, safe=False))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-    return np.array([_instant(value) for value in array.to_pylist()], dtype="datetime64[us]")
+    moments = (None if text is None else notation.read(str(text)) for text in array.to_pylist())
+    return np.array(
+        [None if moment is None else moment.replace(tzinfo=None) for moment in moments],
+        dtype="datetime64[us]",
+    )
 
 
-def _instant(value: object) -> np.datetime64:
-    try:
-        moment = datetime.fromisoformat(str(value))
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        return np.datetime64("NaT", "us")
-    return np.datetime64(moment, "us")
+def choose_notation(column: str, arrays: Sequence[pa.Array]) -> DateNotation:
+    """The one notation of a whole column of dates.
+
+    Raises
+    ------
+    DataError
+        If it can be read in two ways, or holds two notations.
+    """
+    texts: list[str] = []
+    for array in filter(_may_hold_dates, arrays):
+        present = array.drop_null()
+        # Of a batch that is all in the ordinary notation one value is enough.
+        telling = present[:1] if _is_year_first(present) else present
+        texts += map(str, telling.to_pylist())
+    return choose(column, shapes_of(texts), None)
 
 
-def read_numbers(array: pa.Array, name: str, column: Column) -> tuple[Floats, list[Problem]]:
+def _is_year_first(array: pa.Array) -> bool:
+    if not is_text(array):
+        return False
+    fits = pc.match_substring_regex(pc.utf8_trim_whitespace(array), YEAR_FIRST.pattern)
+    return pc.all(fits).as_py() is not False
+
+
+def _may_hold_dates(array: pa.Array) -> bool:
+    kind = array.type
+    return any(is_kind(kind) for is_kind in _DATES)
+
+
+def read_ids(array: pa.Array) -> tuple[pa.Array, Mask]:
+    """Ids, whole floats as whole numbers, and which of them are ids of nobody."""
+    nobody = np.asarray(pc.is_null(array, nan_is_null=True), dtype=bool)
+    if pa.types.is_floating(array.type):
+        values = np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
+        known = values[~nobody]
+        if (np.abs(known) < 2.0**53).all() and (known == np.floor(known)).all():
+            whole = np.where(nobody, 0, values).astype(np.int64)
+            array = pa.array(whole, mask=nobody)
+    elif is_text(array):
+        words = pc.utf8_lower(pc.utf8_trim_whitespace(array))
+        nobody |= np.asarray(pc.is_in(words, pa.array(sorted(NOBODY), words.type)), dtype=bool)
+    return array, nobody
+
+
+def read_numbers(
+    array: pa.Array, name: str, column: Column, notation: Notation | None = None
+) -> tuple[Floats, list[Problem]]:
     """One column as float64 with what is wrong in it, rows without a value included."""
-    values, unreadable = _to_float(array)
+    values, unreadable = _to_float(array, notation)
     if array.null_count == 0 and _all_valid(values, column):
         return values, []
     empty = np.asarray(pc.is_null(array), dtype=bool)
@@ -325,8 +494,10 @@ def _all_valid(values: Floats, column: Column) -> bool:
     return not column.whole or bool((values == np.floor(values)).all())
 
 
-def _to_float(array: pa.Array) -> tuple[Floats, Mask]:
+def _to_float(array: pa.Array, notation: Notation | None) -> tuple[Floats, Mask]:
     """Values as float64 (NaN where there are none), and which of them are no numbers."""
+    if notation is not None and is_text(array):
+        return to_floats(array, notation)
     unreadable = np.zeros(len(array), dtype=bool)
     if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type):
         return np.full(len(array), np.nan), np.asarray(pc.is_valid(array), dtype=bool)

@@ -7,11 +7,17 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from clv.data.conform import conform, find_columns
-from clv.data.findings import Finding, Tally, by_severity, without_duplicates
+from clv.data.conform import conform, find_columns, settled
+from clv.data.findings import (
+    Finding,
+    Tally,
+    by_severity,
+    three_decimals,
+    without_duplicates,
+)
 from clv.data.sources import Source
 from clv.errors import DataError
-from clv.schema import ID_NAMES, Activity, Floats, Window
+from clv.schema import ID_NAMES, MONETARY, Activity, Floats, Window
 
 __all__ = ["Customers", "OnInvalid", "id_names", "read_customers"]
 
@@ -74,6 +80,7 @@ def read_customers(
     names = find_columns(
         source.name, source.columns, window, need_outcome=False, renamed=renamed or {}
     )
+    names, read_as = settled(source, names)
     tally = Tally()
     ids: list[np.ndarray] = [np.empty(0, dtype=object)]
     matrices: list[Floats] = [np.empty((0, 3))]
@@ -90,11 +97,14 @@ def read_customers(
         raise DataError(f"'{source.name}' holds no rows. Give a table with customers in it.")
     every, matrix = np.concatenate(ids), np.concatenate(matrices)
     keep, duplicates = without_duplicates(every, matrix, names.id)
-    findings = by_severity([*tally.findings(), *duplicates])
-    wrong = [finding for finding in findings if finding.code != "duplicate"]
+    money = three_decimals(names.features[MONETARY], matrix[:, MONETARY])
+    findings = by_severity([*read_as, *tally.findings(), *duplicates, *money])
+    wrong = [one for one in findings if one.severity == "left out" and one.code != "duplicate"]
     if not keep.any() or (wrong and on_invalid == "stop"):
+        advice = "Correct them, or have such rows left out." if keep.any() else "Correct the table."
+        kept = f"{int(keep.sum()):,} of {rows_read:,} {'row' if rows_read == 1 else 'rows'}"
         raise DataError(
-            f"'{source.name}' cannot be used as it is: of {rows_read:,} rows {int(keep.sum()):,} "
-            "can. " + " ".join(map(str, findings)) + " Correct them, or have such rows left out."
+            f"'{source.name}' cannot be used as it is: {kept} can be used. "
+            f"{' '.join(map(str, findings))} {advice}"
         )
     return Customers(every[keep], Activity(*matrix[keep].T.copy()), rows_read, findings)

@@ -1,6 +1,6 @@
 """Outcomes from any SOURCE: what passengers spent by the horizon, a batch at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,17 +9,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clv.data.conform import (
+    NO_ID,
     REGISTERED_NAMES,
     Problem,
     find_column,
+    notations_of,
     problem_of,
+    read_ids,
     read_instants,
     read_numbers,
+    require_distinct,
     require_ids,
 )
 from clv.data.findings import Tally
+from clv.data.numbers import Notation
 from clv.data.sources import Source
-from clv.schema import ID_NAMES, Floats, Instants, Ints, Mask, Window
+from clv.schema import CLOCK_TOLERANCE, ID_NAMES, Floats, Instants, Ints, Mask, Window
 
 __all__ = ["OutcomeBatch", "read_outcomes"]
 
@@ -81,13 +86,23 @@ def read_outcomes(
             ("as_of", _AS_OF),
         )
     }
+    named = {
+        "the id": identity,
+        window.outcome.name: spend,
+        window.rides_due.name: optional["rides"],
+    }
+    require_distinct(source.name, {kind: name for kind, name in named.items() if name})
+    notations, found_first = notations_of(source, [spend, *filter(None, [optional["rides"]])])
+    tally.known += found_first
     first_row = 0
     for batch in source.batches([identity, spend, *filter(None, optional.values())]):
         require_ids(batch.column(identity), identity)
         ids, problems = _ids(batch.column(identity), identity)
-        monetary, found = read_numbers(batch.column(spend), spend, window.outcome)
+        monetary, found = read_numbers(
+            batch.column(spend), spend, window.outcome, notations.get(spend)
+        )
         problems += found
-        rides = _rides(batch, optional["rides"], window, problems)
+        rides = _rides(batch, optional["rides"], window, notations, problems)
         moments = {
             kind: _moments(batch, optional[kind], now, problems)
             for kind in ("registered_at", "as_of")
@@ -109,6 +124,7 @@ def read_outcomes(
 
 
 def _ids(array: pa.Array, name: str) -> tuple[Ints, list[Problem]]:
+    written, (array, empty) = array, read_ids(array)
     ids = np.zeros(len(array), dtype=np.int64)
     wrong = np.zeros(len(array), dtype=bool)
     try:
@@ -121,21 +137,24 @@ def _ids(array: pa.Array, name: str) -> tuple[Ints, list[Problem]]:
                 ids[row] = int(value if whole else str(value)) if value is not None else 0
             except (ValueError, OverflowError):
                 wrong[row] = True
-    empty = np.asarray(pc.is_null(array), dtype=bool)
     rules = (
-        ("null", "no id, so the row belongs to nobody", empty),
-        ("not-an-id", f"no id of a passenger; {_WHOLE}", wrong & ~empty),
+        ("null", NO_ID, empty),
+        ("not-an-id", f"not a passenger id; {_WHOLE}", wrong & ~empty),
     )
-    return ids, [problem_of(code, name, says, rows, array) for code, says, rows in rules
+    return ids, [problem_of(code, name, says, rows, written) for code, says, rows in rules
                  if rows.any()]  # fmt: skip
 
 
 def _rides(
-    batch: pa.RecordBatch, name: str | None, window: Window, problems: list[Problem]
+    batch: pa.RecordBatch,
+    name: str | None,
+    window: Window,
+    notations: Mapping[str, Notation],
+    problems: list[Problem],
 ) -> Floats:
     if name is None:
         return np.full(batch.num_rows, np.nan)
-    rides, found = read_numbers(batch.column(name), name, window.rides_due)
+    rides, found = read_numbers(batch.column(name), name, window.rides_due, notations.get(name))
     problems += [one for one in found if one.code != "null"]
     return rides
 
@@ -148,16 +167,20 @@ def _moments(
     array = batch.column(name)
     moments = read_instants(array)
     unreadable = np.isnat(moments) & np.asarray(pc.is_valid(array), dtype=bool)
-    late = moments > _instant(now)
+    late = moments > _instant(now + CLOCK_TOLERANCE)
     early = moments < np.datetime64("1970-01-01", "us")
     for code, says, rows in (
         ("before-1970", "before 1970; expected a moment of a ride-hailing company", early),
         ("not-a-moment", f"no moment that can be read; {_MOMENT}", unreadable),
-        ("in-the-future", "in the future; expected a moment that has passed", late),
+        (
+            "in-the-future",
+            "more than a minute in the future; expected a moment that has passed",
+            late,
+        ),
     ):
         if rows.any():
             problems.append(problem_of(code, name, says, rows, array))
-    return moments
+    return np.where(late, moments, np.minimum(moments, _instant(now)))
 
 
 def _backwards(

@@ -1,50 +1,53 @@
-"""From a ride log to an activity table, on any engine."""
+"""From a ride log to an activity table, on any engine: read, count, compute, write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import ibis
 
-from clv.data.findings import Finding, by_severity
+from clv.data.findings import Finding, by_severity, shown_value
 from clv.errors import DataError, UsageError
+from clv.features import coverage
 from clv.features import definition as define
-from clv.features.definition import READ, READ_REGISTRATIONS
-from clv.features.engine import Engine, Opened
-from clv.features.log import Reading, RegistrationColumns, RideColumns
-from clv.features.summary import (
+from clv.features.counts import (
     Counts,
-    Totals,
-    copies,
+    RegistrationCounts,
     counts_of,
-    joined_of,
-    totals_of,
+    nobodies,
+    registrations_of,
     unreadable_values,
 )
+from clv.features.engine import Engine
+from clv.features.log import Reading
+from clv.features.reading import LEFT_OUT, Log, read_log
+from clv.features.totals import Totals, copies, joined_of, totals_of
 from clv.schema import Window
 
 __all__ = ["Features", "build"]
 
+# Above this share of values that cannot be read, it is the wrong column or the wrong notation.
+_MAX_UNREADABLE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What became of a ride log.
+    """What was made of a ride log.
 
     Attributes
     ----------
     source : str
         The log.
     rides_read, rides_used : int
-        Rows of the log, and those that could be read and took place.
+        Rows of the log, and rides that could be read and took place.
     customers : int
         Rows of the activity table.
     with_outcome : int
-        Of them, those whose horizon has passed.
+        Customers among them whose horizon has passed.
     too_young : int
         Customers who are left out, because their observation window has not passed.
     as_of : datetime
-        What is known, was known then.
+        The cut-off: later rides are ignored.
     findings : tuple of Finding
     """
 
@@ -83,77 +86,56 @@ def build(
     now : datetime
         Rides that are later are left out; aware of its time zone, as `as_of` is.
     as_of : datetime, optional
-        What is known, is known at this instant; by default at the last ride of the log.
+        The cut-off, by default the last ride of the log.
     reading : Reading
     to_train : bool
-        Whether only customers are wanted whose outcome is known.
+        Whether only customers with a known outcome are written.
 
     Raises
     ------
     DataError
-        Where a column is missing, or the log cannot be used; the message says why.
+        If a column is missing or the log cannot be used; the message says why.
     OutputError
-        Where the output cannot be written; what was there before stays.
+        If the output cannot be written; what was there before stays.
     UsageError
-        Where `as_of` is yet to come.
+        If `as_of` lies in the future.
     """
     if as_of is not None and as_of > now:
         raise UsageError(
-            f"as_of {as_of:%Y-%m-%d %H:%M} is yet to come; expected an instant that has passed."
+            f"as_of {as_of:%Y-%m-%d %H:%M} lies in the future; expected an instant that has passed."
         )
-    columns, registrations = reading.columns, reading.registrations
-    log = engine.open(rides, reading.table, ids=_ids(columns))
-    found = RideColumns.find(log.name, list(log.types), columns)
-    customer = _kind_of_ids(log, found.customer)
-    if registrations is not None:
-        enrolled = engine.open(registrations, reading.table, ids=_ids(columns))
-        theirs = RegistrationColumns.find(enrolled.name, list(enrolled.types), columns)
-        if _kind_of_ids(enrolled, theirs.customer) != customer:
-            customer = "string"  # 7 here is '7' there
-        read_them = define.read_registrations(_canonical(enrolled, theirs.all(), customer))
-        engine.view(READ_REGISTRATIONS, read_them)
-    canonical = _canonical(log, found.all(), customer)
-    engine.view(READ, define.read_rides(canonical, reading.words))
-    read = define.rides_read(customer)
-
-    counts = Counts.of(engine.fetch(counts_of(read, now, as_of or now))[0])
-    findings = [*counts.findings(found, _examples(engine, canonical, counts), now)]
-    _stop_where_unusable(log.name, counts, findings)
+    log = read_log(engine, rides, reading)
+    counts, findings = _count(engine, log, now, as_of or now)
     until = as_of or counts.until
-
-    known = define.usable(read, until)
-    registered = _keep(
-        engine,
-        "clv_who_registered_when",
-        define.first_rides(known)
-        if registrations is None
-        else define.registered(define.registrations_read(customer)),
-    )
-    done = _keep(
-        engine, "clv_rides_until_horizon", define.within_horizon(known, registered, window)
-    )
+    known, used, said = _rides(engine, log, counts, until)
+    findings += said
+    registered, said = _registered(engine, log, counts, known)
+    findings += said
+    done = define.within_horizon(known, registered, window)
+    done = _keep(engine, "clv_rides_until_horizon", done)
+    joined = engine.fetch(joined_of(done))[0]
+    if log.registrations is not None:
+        findings += _unregistered(engine, log, known, registered, used - int(joined["rides"]), used)
     customers = _keep(
         engine,
         "clv_customers",
         define.activity(registered, done.filter(done.customer_id.notnull()), window, until),
     )
-    same, times = copies(known, counts.rows)
-    joined, about = engine.fetch(joined_of(done))[0], engine.fetch(totals_of(customers))[0]
-    totals = Totals.of({**joined, **about, "copies": times * engine.fetch(same)[0]["copies"]})
-    findings += totals.findings(counts, found, exact=times == 1)
-    days = window.horizon_days if to_train else window.observation_days
-    if not (totals.due if to_train else totals.observed):
-        raise DataError(
-            f"'{log.name}' has no customer whose first {days} days had passed by "
-            f"{until:%Y-%m-%d %H:%M} UTC. Give a longer log, or a later --as-of."
-        )
+    customers, said = _covered(engine, log, counts, customers, known, window, reading)
+    findings += said
+    same, times = copies(known, used)
+    beside = {name: times * int(value) for name, value in engine.fetch(same)[0].items()}
+    about = engine.fetch(totals_of(customers))[0]
+    totals = Totals.of({**about, "early": joined["early"], **beside})
+    dates = counts.on_the_clock == 0
+    findings += totals.findings(log.columns, used, exact=times == 1, dates=dates)
+    _require_customers(log.name, totals, findings, window, until, to_train=to_train)
     wanted = customers.filter(customers.due if to_train else customers.observed)
-    written = wanted.drop(*define.EXTRAS)
-    engine.write(written.order_by("id"), output)
+    engine.write(wanted.drop(*define.EXTRAS).order_by("id"), output)
     return Features(
         source=log.name,
         rides_read=counts.rows,
-        rides_used=counts.usable,
+        rides_used=used,
         customers=totals.due if to_train else totals.observed,
         with_outcome=totals.due,
         too_young=totals.customers - totals.observed,
@@ -167,59 +149,217 @@ def _keep(engine: Engine, name: str, expression: ibis.Table) -> ibis.Table:
     return ibis.table(expression.schema(), name=name)
 
 
-def _ids(columns: Mapping[str, str | None]) -> Sequence[str]:
-    """What a column of ids may be called, for text files: it is read as it is written."""
-    named = columns.get("customer")
-    return [named] if named else RideColumns.CUSTOMER
+def _values(engine: Engine, expression: ibis.Table) -> tuple[str, ...]:
+    return tuple(shown_value(row["value"]) for row in engine.fetch(expression))
 
 
-def _kind_of_ids(opened: Opened, column: str) -> str:
-    kind = opened.types[column]
-    if kind not in ("int64", "string"):
-        raise DataError(
-            f"Column '{column}' of '{opened.name}' identifies customers but holds "
-            f"{kind or 'values of another kind'}; expected whole numbers or text. "
-            "Make a view that writes the ids as text."
-        )
-    return kind
+# ---------------------------------------------------------------- count
 
 
-def _canonical(opened: Opened, named: Mapping[str, str], customer: str) -> ibis.Table:
-    """The columns that are needed, called by their role."""
-    table = opened.table()
-    for role, name in named.items():
-        kind = opened.types[name] or "values of another kind"
-        fits = {
-            "time": kind == "string" or kind.startswith(("timestamp", "date")),
-            "amount": kind in ("string", "int64", "float64") or kind.startswith("decimal"),
-        }
-        if not fits.get(role, True):
-            expected = "dates or times, or text" if role == "time" else "numbers, or text"
-            raise DataError(
-                f"Column '{name}' of '{opened.name}' holds {kind}; expected {expected}. "
-                f"Make a view that writes it so, or name another column with --{role}-column."
-            )
-    chosen = table.select(**{role: table[name] for role, name in named.items()})
-    return chosen.mutate(customer=chosen.customer.cast(customer))
-
-
-def _examples(engine: Engine, log: ibis.Table, counts: Counts) -> dict[str, tuple[str, ...]]:
-    """Values that could not be read, by the code of their finding."""
-    shown: dict[str, tuple[str, ...]] = {}
-    for code, role, rows in (
-        ("no-time", "time", counts.no_time),
-        ("no-amount", "amount", counts.no_amount),
-    ):
-        if rows:
-            values: list[dict[str, Any]] = engine.fetch(unreadable_values(log, role))
-            shown[code] = tuple(repr(row["value"]) for row in values)
-    return shown
-
-
-def _stop_where_unusable(name: str, counts: Counts, findings: Sequence[Finding]) -> None:
+def _count(
+    engine: Engine, log: Log, now: datetime, until: datetime
+) -> tuple[Counts, list[Finding]]:
+    """Count the rows of a log; it must have usable ones."""
+    counts = Counts.of(engine.fetch(counts_of(log.read, now, until))[0])
+    examples = {}
+    if counts.no_customer:
+        examples["no-customer"] = _values(engine, nobodies(log.written))
+    if counts.no_time:
+        unread = unreadable_values(log.written, "time", log.rules)
+        examples["no-time"] = _values(engine, unread)
+    if counts.no_amount:
+        examples["no-amount"] = _values(engine, unreadable_values(log.written, "amount", log.rules))
+    findings = [*log.findings, *counts.findings(log.columns, examples, now)]
+    if log.unused_quantity is not None:
+        findings.append(_unused_quantity(log.unused_quantity, log.columns.amount, counts.rows))
     if not counts.rows:
-        raise DataError(f"'{name}' holds no rows. Give a log with rides in it.")
-    if counts.usable:
+        raise DataError(f"'{log.name}' holds no rows. Give a log with rides in it.")
+    _require_readable(log.name, findings, counts.rows)
+    if not counts.usable:
+        causes = " ".join(str(finding) for finding in findings)
+        raise DataError(
+            f"None of the {counts.rows:,} rows of '{log.name}' can be used. {causes}".rstrip()
+        )
+    return counts, findings
+
+
+def _require_readable(name: str, findings: Sequence[Finding], rows: int) -> None:
+    advice = {
+        "no-time": "Name their notation with --date-format, or another column with --time-column.",
+        "no-amount": "Name another column with --amount-column.",
+        "registration-no-date": "Name their notation with --registered-format, or another column "
+        "with --registered-column.",
+    }
+    for finding in findings:
+        if finding.code in advice and finding.rows > _MAX_UNREADABLE * rows:
+            shown = f", for example {', '.join(finding.examples)}" if finding.examples else ""
+            raise DataError(
+                f"{finding.rows:,} of {rows:,} rows of '{name}' cannot be used: column "
+                f"'{finding.column}': {finding.says}{shown}. {advice[finding.code]}"
+            )
+
+
+def _unused_quantity(quantity: str, amount: str, rows: int) -> Finding:
+    says = f"'{quantity}' is not used: '{amount}' is taken for the amount of the row"
+    action = f"If it is the price of one piece, add --quantity-column {quantity}."
+    return Finding("kept", "quantity", amount, rows, says, action)
+
+
+# ---------------------------------------------------------------- compute
+
+
+def _rides(
+    engine: Engine, log: Log, counts: Counts, until: datetime
+) -> tuple[ibis.Table, int, list[Finding]]:
+    """The rides that count, how many they are, and what was done to get them."""
+    findings = []
+    used = counts.usable
+    known = define.usable(log.read, until, by_ride=log.columns.ride is not None)
+    if log.columns.ride is not None:
+        known = _keep(engine, "clv_rides_of_one_or_more_rows", known)
+        used = _size(engine, known)
+        says = f"rows of {used:,} rides; rows with one value are one ride"
+        action = "Their amounts are summed; the first time counts."
+        findings.append(Finding("kept", "ride", log.columns.ride, counts.usable, says, action))
+    if counts.cancelled and (counts.refunds or counts.negative or log.columns.ride):
+        known = define.without_refunds_of_left_out(known, log.read)
+        known = _keep(engine, "clv_rides_without_refunds_of_others", known)
+        before, used = used, _size(engine, known)
+        if before > used:
+            says = "refunds of rides that are left out for their state"
+            action = "Left out with them: their money was never counted."
+            column = log.columns.amount
+            findings.append(Finding("left out", "refund", column, before - used, says, action))
+    return known, used, findings
+
+
+def _size(engine: Engine, table: ibis.Table) -> int:
+    return int(engine.fetch(table.agg(rows=table.count()))[0]["rows"])
+
+
+def _registered(
+    engine: Engine, log: Log, counts: Counts, known: ibis.Table
+) -> tuple[ibis.Table, list[Finding]]:
+    """Who registered when: as registrations say, or else with the first ride."""
+    if log.registrations is None:
+        first = define.first_rides(known)
+        return _keep(engine, "clv_who_registered_when", first), []
+    who = log.registrations
+    theirs = RegistrationCounts.of(engine.fetch(registrations_of(who.read))[0])
+    if not theirs.rows:
+        raise DataError(f"'{who.name}' holds no rows. Give who registered when.")
+    unread: tuple[str, ...] = ()
+    if theirs.no_date:
+        unread = _values(engine, unreadable_values(who.written, "time", define.Rules(who.notation)))
+    findings = list(theirs.findings(who.columns, unread))
+    _require_readable(who.name, findings, theirs.rows)
+    dates = not counts.on_the_clock and theirs.on_the_clock > 0
+    if dates:
+        says = f"registrations have a time of day, rides in '{log.columns.time}' are dates"
+        action = "A registration counts from the beginning of its day (UTC)."
+        rows = theirs.on_the_clock
+        findings.append(Finding("kept", "dates", who.columns.time, rows, says, action))
+    expression = define.registered(who.read, on_days=dates)
+    return _keep(engine, "clv_who_registered_when", expression), findings
+
+
+def _unregistered(
+    engine: Engine, log: Log, known: ibis.Table, registered: ibis.Table, rows: int, used: int
+) -> list[Finding]:
+    """Rides without a registration; if all are, the two tables name customers differently."""
+    if not rows or log.registrations is None:
+        return []
+    examples: tuple[str, ...] = ()
+    if rows > used / 2:
+        strangers = known.anti_join(registered, "customer_id")
+        theirs, ours = (_some_ids(engine, table) for table in (registered, strangers))
+        examples = (f"{', '.join(ours)} in the log, {', '.join(theirs)} among the registrations",)
+    column, who = log.columns.customer, log.registrations
+    if rows == used:
+        raise DataError(
+            f"None of the {used:,} rides of '{log.name}' belongs to a customer of '{who.name}': "
+            f"column '{column}' and column '{who.columns.customer}' have no id in common. For "
+            f"example {examples[0]}. Name the columns that hold the same ids with "
+            "--customer-column, or write the ids alike."
+        )
+    says = "rides of customers who are not among the registrations"
+    return [Finding("left out", "unregistered", column, rows, says, LEFT_OUT, examples)]
+
+
+def _some_ids(engine: Engine, table: ibis.Table) -> tuple[str, ...]:
+    ids = table.select(value=table.customer_id).distinct()
+    return _values(engine, ids.order_by("value").limit(3))
+
+
+def _covered(
+    engine: Engine,
+    log: Log,
+    counts: Counts,
+    customers: ibis.Table,
+    known: ibis.Table,
+    window: Window,
+    reading: Reading,
+) -> tuple[ibis.Table, list[Finding]]:
+    """Leave out customers whose first days the log does not hold."""
+    findings = []
+    column = log.columns.time if log.registrations is None else log.registrations.columns.time
+    if reading.registered_from is not None:
+        start = reading.registered_from
+        earlier = customers.filter(customers.registered_at < define.at(start))
+        verb = "first seen" if log.registrations is None else "registered"
+        if rows := _size(engine, earlier):
+            says = f"customers {verb} before {start:%Y-%m-%d %H:%M} UTC (--registered-from)"
+            action = "These customers are left out."
+            findings.append(Finding("left out", "registered-from", column, rows, says, action))
+        customers = customers.filter(customers.registered_at >= define.at(start))
+    if log.registrations is not None:
+        row = engine.fetch(coverage.before_the_log(customers, counts.begins, window))[0]
+        covered, rows = coverage.covered_from(row, counts.begins, window)
+        if covered is not None and rows:
+            says = (
+                f"customers registered before the log begins ({counts.begins:%Y-%m-%d %H:%M} UTC)"
+            )
+            action = "These customers are left out: the log does not hold their first days."
+            findings.append(Finding("left out", "before-the-log", column, rows, says, action))
+            customers = customers.filter(customers.registered_at >= define.at(covered))
+    elif reading.registered_from is None:
+        findings += _crowd(engine, counts, customers, known, column)
+    return customers, findings
+
+
+def _crowd(
+    engine: Engine, counts: Counts, customers: ibis.Table, known: ibis.Table, column: str
+) -> list[Finding]:
+    """Whether new customers crowd at the beginning of a log, as old ones do when it begins."""
+    seen = coverage.by_part(engine, customers.registered_at, customers, counts.begins, counts.until)
+    crowd = coverage.crowd_of(seen, counts.begins, counts.until)
+    if crowd is None:
+        return []
+    rides = coverage.by_part(engine, known.ridden_at, known, counts.begins, counts.until)
+    if not coverage.as_busy_later(rides, crowd.parts):
+        return []
+    return [crowd.finding(column, sum(seen))]
+
+
+# ---------------------------------------------------------------- write
+
+
+def _require_customers(
+    name: str,
+    totals: Totals,
+    findings: Sequence[Finding],
+    window: Window,
+    until: datetime,
+    *,
+    to_train: bool,
+) -> None:
+    if totals.due if to_train else totals.observed:
         return
-    causes = " ".join(str(finding) for finding in findings)
-    raise DataError(f"None of the {counts.rows:,} rows of '{name}' can be used. {causes}".rstrip())
+    days = window.horizon_days if to_train else window.observation_days
+    causes = " ".join(str(one) for one in findings if one.severity == "left out")
+    raise DataError(
+        f"'{name}' has no customer whose first {days} days had passed by "
+        f"{until:%Y-%m-%d %H:%M} UTC. {causes} Give a longer log, or a later --as-of.".replace(
+            "  ", " "
+        )
+    )

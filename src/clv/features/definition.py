@@ -14,122 +14,236 @@ night on which clocks change has no other length; money is summed in whole cents
 where sums do not depend on their order, so that every engine gets the same bits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import ibis
 from ibis import Table, Value
 
-from clv.features.log import Words
-from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, RECENCY, Window
+from clv.data.dates import YEAR_FIRST, Notation
+from clv.data.numbers import Notation as NumberNotation
+from clv.features.amounts import amount as in_notation
+from clv.features.times import (
+    DAY_US,
+    INSTANT,
+    has_zone,
+    instant,
+    timestamp_micros,
+    unix_micros,
+)
+from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, NOBODY, RECENCY, Window
 
 __all__ = [
-    "DAY_US",
     "EXTRAS",
     "READ",
     "READ_REGISTRATIONS",
+    "Rules",
     "activity",
     "affordable",
     "at",
     "cents",
     "first_rides",
-    "instant",
+    "identifier",
+    "in_lower_case",
     "read_registrations",
     "read_rides",
     "registered",
     "registrations_read",
     "rides_read",
-    "unix_micros",
     "usable",
     "within_horizon",
+    "without_refunds_of_left_out",
 ]
 
-DAY_US = 86_400_000_000
-# A point in time, in Ibis' words.
-_INSTANT = "timestamp('UTC', 6)"
 #: Names of the views that an engine makes.
 READ, READ_REGISTRATIONS = "clv_rides", "clv_registrations"
 #: Columns of `activity` that are summed up and not written.
 EXTRAS = ("observed", "due", "floored")
 
-# Text that both engines read alike; each of them knows more, but not the same. Parts: day, hours
-# and minutes, seconds, microseconds (what is beyond is cut off), hours and minutes of the zone.
-_TIME = (
-    r"^([12]\d{3}-\d{2}-\d{2})"
-    r"(?:[T ]((?:[01]\d|2[0-3]):[0-5]\d)(:[0-5]\d)?(\.\d{1,6})?\d*"
-    r"(?: ?(?:Z|([+-](?:0\d|1[0-3])):?([0-5]\d)?))?)?$"
-)
-_ZONE = r":\d{2}[^+-]*(?:Z|[+-]\d{2}:?(?:\d{2})?)$"
 _NUMBER = r"^[+-]?(?:\d{1,18}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?$"
+# 70001.0 is what is left of 70001 in a column that had gaps.
+_WHOLE_FLOAT = r"^\s*(0|-?[1-9]\d{0,17})\.0+\s*$"
 
 
-def read_rides(log: Table, words: Words) -> Table:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the values of one log mean, as decided for its whole columns.
+
+    Attributes
+    ----------
+    notation : Notation
+        Of the times.
+    amounts : Notation of numbers, optional
+        Of amounts that are text.
+    left_out : sequence of str
+        States of rides that do not count, in lower case.
+    given_back : sequence of str
+        Of them those whose money was given back: negative rows in these states are refunds.
+    refunds : sequence of str
+        Kinds of rows that are money given back, in lower case.
+    currency : str, optional
+        In lower case; rows in other currencies are left out.
+    rates : mapping of str to float
+        What one unit of a currency is worth in the currency of the result.
+    """
+
+    notation: Notation = YEAR_FIRST
+    amounts: NumberNotation | None = None
+    left_out: Sequence[str] = ()
+    given_back: Sequence[str] = ()
+    refunds: Sequence[str] = ()
+    currency: str | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_rides(log: Table, rules: Rules) -> Table:
     """Every row of a ride log in one form, nothing left out yet.
 
     Parameters
     ----------
     log : Table
-        Columns `customer`, `time`, `amount`, and `status` and `kind` where there are such; of any
-        type that an engine read.
-    words : Words
+        Columns `customer` (as `identifier` gives it), `time`, `amount`, and `status`, `kind`,
+        `ride`, `quantity` and `currency` if the log has them; of any type that an engine read.
+    rules : Rules
 
     Returns
     -------
     Table
-        `customer_id`; `ridden_at` and `cents`, null where they cannot be read; `cancelled` and
-        `refund` and `zoned` (whether the time says its zone), never null.
+        `customer_id`; `ridden_at` and `cents`, null if they cannot be read; `cancelled`, `foreign`
+        (in a currency that was not chosen), `refund` and `zoned` (whether the time says its zone),
+        never null; `ride`, null for a row that is a ride of its own.
     """
+    paid = cents(log.amount, rules.amounts, _factor(log, rules))
+    state = in_lower_case(log, "status")
+    cancelled = state.isin(list(rules.left_out)) & ~(
+        state.isin(list(rules.given_back)) & (paid < 0)
+    )
     return log.select(
         customer_id=log.customer,
-        ridden_at=instant(log.time),
-        cents=cents(log.amount),
-        cancelled=_says(log, "status", words.cancelled),
-        refund=_says(log, "kind", words.refunds),
-        zoned=_has_zone(log.time),
+        ridden_at=instant(log.time, rules.notation),
+        cents=paid,
+        cancelled=cancelled.fill_null(False),
+        foreign=ibis.literal(False)
+        if rules.currency is None
+        else in_lower_case(log, "currency") != rules.currency,
+        refund=in_lower_case(log, "kind").isin(list(rules.refunds)),
+        zoned=has_zone(log.time),
+        ride=log.ride.cast("string").nullif("")
+        if "ride" in log.columns
+        else ibis.literal(None, "string"),
     )
 
 
-def read_registrations(table: Table) -> Table:
+def read_registrations(table: Table, notation: Notation = YEAR_FIRST) -> Table:
     """Every row of a table of registrations: `customer_id`, and `registered_at` or null."""
-    return table.select(customer_id=table.customer, registered_at=instant(table.time))
+    return table.select(customer_id=table.customer, registered_at=instant(table.time, notation))
 
 
 def rides_read(customer: str) -> Table:
     """The view that an engine makes of `read_rides`; `customer` is the type of the ids."""
-    flags = dict.fromkeys(("cancelled", "refund", "zoned"), "bool")
-    kinds = {"ridden_at": _INSTANT, "cents": "float64", **flags}
+    flags = dict.fromkeys(("cancelled", "foreign", "refund", "zoned"), "bool")
+    kinds = {"ridden_at": INSTANT, "cents": "float64", **flags, "ride": "string"}
     return ibis.table({"customer_id": customer, **kinds}, name=READ)
 
 
 def registrations_read(customer: str) -> Table:
     """The view that an engine makes of `read_registrations`."""
-    return ibis.table({"customer_id": customer, "registered_at": _INSTANT}, name=READ_REGISTRATIONS)
+    return ibis.table({"customer_id": customer, "registered_at": INSTANT}, name=READ_REGISTRATIONS)
 
 
-def usable(read: Table, until: datetime) -> Table:
+def identifier(column: Value) -> Value:
+    """An id as it is written, but for 70001.0, which is 70001; null of whatever names nobody."""
+    if column.type().is_floating():
+        return column.try_cast("int64")  # null of NaN
+    if not column.type().is_string():
+        return column
+    bare = column.re_extract(_WHOLE_FLOAT, 1).nullif("").coalesce(column)
+    return ibis.ifelse(bare.strip().lower().isin(sorted(NOBODY)), None, bare)
+
+
+def in_lower_case(log: Table, role: str) -> Value:
+    """The words of a column, trimmed, in lower case and '' for nothing; '' without the column."""
+    if role not in log.columns:
+        return ibis.literal("")
+    return log[role].cast("string").strip().lower().coalesce("")
+
+
+def usable(read: Table, until: datetime, *, by_ride: bool = False) -> Table:
     """The rides that took place, whole, and up to an instant.
 
     A refund has negative cents, and what has negative cents is a refund.
+
+    Parameters
+    ----------
+    read : Table
+        As `rides_read`.
+    until : datetime
+    by_ride : bool
+        Whether rows of one customer with the same `ride` are one ride: at its first instant, for
+        the sum of its cents.
     """
     known = read.filter(
         read.customer_id.notnull(),
         read.ridden_at.notnull(),
         affordable(read.cents),
         ~read.cancelled,
+        ~read.foreign,
         read.ridden_at <= at(until),
     )
-    return known.select(
-        "customer_id",
-        "ridden_at",
-        cents=ibis.ifelse(known.refund, -known.cents.abs(), known.cents),
-        refund=known.refund | (known.cents < 0),
+    signed = ibis.ifelse(known.refund, -known.cents.abs(), known.cents)
+    rows = known.select("customer_id", "ridden_at", "ride", cents=signed)
+    refund = known.refund | (known.cents < 0)
+    if not by_ride:
+        return known.select("customer_id", "ridden_at", cents=signed, refund=refund)
+    alone = rows.filter(rows.ride.isnull()).drop("ride")
+    lines = rows.filter(rows.ride.notnull()).group_by("customer_id", "ride")
+    rides = lines.agg(ridden_at=rows.ridden_at.min(), cents=rows.cents.sum()).drop("ride")
+    each = alone.union(rides)
+    return each.mutate(refund=each.cents < 0)
+
+
+def without_refunds_of_left_out(known: Table, read: Table) -> Table:
+    """Drop refunds of rides that are left out: their money was never counted.
+
+    A refund belongs to a left-out ride of the same customer and the same amount that was not
+    later; as many refunds are dropped as there are such rides, the earliest first.
+    """
+    left_out = read.filter(
+        read.cancelled,
+        ~read.foreign,
+        read.customer_id.notnull(),
+        read.ridden_at.notnull(),
+        read.cents > 0,
     )
+    owed = left_out.group_by(customer_id=left_out.customer_id, paid=left_out.cents).agg(
+        owed=left_out.count(), since=left_out.ridden_at.min()
+    )
+    each = known.mutate(paid=-known.cents)
+    each = each.left_join(owed, ["customer_id", "paid"])
+    each = each.select(
+        "customer_id", "ridden_at", "cents", "refund", "owed",
+        of_left_out=(each.refund & (each.ridden_at >= each.since)).fill_null(False),
+    )  # fmt: skip
+    place = ibis.row_number().over(
+        group_by=[each.customer_id, each.cents, each.of_left_out], order_by=each.ridden_at
+    )
+    each = each.mutate(place=place)
+    kept = each.filter(~(each.of_left_out & (each.place < each.owed)).fill_null(False))
+    return kept.select("customer_id", "ridden_at", "cents", "refund")
 
 
-def registered(read: Table) -> Table:
-    """`customer_id` and `registered_at` of whoever registered; the first time, where several."""
+def registered(read: Table, *, on_days: bool = False) -> Table:
+    """`customer_id` and `registered_at`; the first time, if a customer registered several times.
+
+    With `on_days`, if rides are dates, a registration counts from the beginning of its day.
+    """
     known = read.filter(read.customer_id.notnull(), read.registered_at.notnull())
-    return known.group_by("customer_id").agg(registered_at=known.registered_at.min())
+    each = known.group_by("customer_id").agg(registered_at=known.registered_at.min())
+    if on_days:
+        micros = unix_micros(each.registered_at)
+        each = each.mutate(registered_at=timestamp_micros(micros - micros % DAY_US))
+    return each
 
 
 def first_rides(known: Table) -> Table:
@@ -230,17 +344,7 @@ def activity(registered: Table, done: Table, window: Window, as_of: datetime) ->
 
 def at(instant: datetime) -> Value:
     """An instant as a literal."""
-    return ibis.literal(instant.isoformat(sep=" ", timespec="microseconds")).cast(_INSTANT)
-
-
-@ibis.udf.scalar.builtin(signature=((_INSTANT,), "int64"))  # type: ignore[untyped-decorator]
-def unix_micros(time: Value) -> Value:
-    """Microseconds since 1970, as engines store an instant.
-
-    Spark's function of this name; other engines are taught it. Ibis' own differences of instants
-    are cut off to seconds and days in other ways by other engines, and count calendar fields, which
-    takes DuckDB fifty times as long.
-    """
+    return ibis.literal(instant.isoformat(sep=" ", timespec="microseconds")).cast(INSTANT)
 
 
 @ibis.udf.scalar.builtin(name="round", signature=(("float64", "int8"), "float64"))  # type: ignore[untyped-decorator]
@@ -253,48 +357,36 @@ def _spent(frequency: Value, cents: Value) -> Value:
     return ibis.ifelse((frequency > 0) & (cents > 0), cents, 0.0)
 
 
-def _says(log: Table, column: str, words: Sequence[str]) -> Value:
-    if column not in log.columns:
-        return ibis.literal(False)
-    return log[column].cast("string").strip().lower().isin(list(words)).fill_null(False)
+def cents(
+    amount: Value, notation: NumberNotation | None = None, factor: Value | None = None
+) -> Value:
+    """Whole cents, as float64; null or beyond `affordable` if it is not an amount."""
+    paid = _number(amount, notation)
+    return _round((paid if factor is None else paid * factor) * 100, 0)
 
 
-def cents(amount: Value) -> Value:
-    """Whole cents, as float64; null or beyond `affordable` where it is no number that is paid."""
-    if amount.type().is_string():
-        text = amount.strip()
-        amount = ibis.ifelse(text.re_search(_NUMBER), text, None).try_cast("float64")
-    return _round(amount.cast("float64") * 100, 0)
+def _number(value: Value, notation: NumberNotation | None = None) -> Value:
+    if value.type().is_string() and notation is not None:
+        value = in_notation(value, notation)
+    elif value.type().is_string():
+        text = value.strip()
+        value = ibis.ifelse(text.re_search(_NUMBER), text, None).try_cast("float64")
+    return value.cast("float64")
+
+
+def _factor(log: Table, rules: Rules) -> Value | None:
+    """What to multiply an amount with: its quantity, and the rate of its currency."""
+    factor = _number(log.quantity) if "quantity" in log.columns else None
+    if not rules.rates:
+        return factor
+    currency = in_lower_case(log, "currency")
+    rate = currency.cases(
+        *((name, ibis.literal(rate, "float64")) for name, rate in rules.rates.items()), else_=1.0
+    )
+    return rate if factor is None else factor * rate
 
 
 def affordable(paid: Value) -> Value:
     """Whether cents are those of an amount; never null."""
     limit = 100 * MAX_MONETARY
     return paid.between(-limit, limit).fill_null(False)  # false for what is not a number, too
-
-
-def _has_zone(time: Value) -> Value:
-    if not time.type().is_string():
-        return ibis.literal(False)
-    return time.strip().re_search(_ZONE).fill_null(False)
-
-
-def instant(time: Value) -> Value:
-    """A point in time; null where it cannot be read. Without a zone it is UTC."""
-    if not time.type().is_string():
-        return time.cast(_INSTANT)
-    text = time.strip()
-    day, clock, seconds, fraction, hours, minutes = (
-        text.re_extract(_TIME, part).nullif("") for part in range(1, 7)
-    )
-    # Where the pattern does not match there is no day, and what is null anywhere is null.
-    return (
-        day
-        + " "
-        + clock.coalesce("00:00")
-        + seconds.coalesce(":00")
-        + fraction.coalesce("")
-        + hours.coalesce("+00")
-        + ":"
-        + minutes.coalesce("00")
-    ).try_cast(_INSTANT)

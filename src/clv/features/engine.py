@@ -6,7 +6,10 @@ from typing import Any, Protocol
 
 import ibis
 
-__all__ = ["Engine", "Opened", "told"]
+from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
+
+__all__ = ["Engine", "Opened", "with_progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,17 @@ class Opened:
         What it is called in the engine.
     types : mapping of str to str
         Its columns, each with its type in Ibis' words; None of a type that is of no use here.
+    is_text : bool
+        Whether it is a text file, where an id of digits is a number.
+    findings : sequence of Finding
+        What was done to read it.
     """
 
     name: str
     view: str
     types: Mapping[str, str | None]
+    is_text: bool
+    findings: Sequence[Finding] = ()
 
     def table(self) -> ibis.Table:
         """The table, to build expressions from."""
@@ -35,8 +44,15 @@ class Opened:
 class Engine(Protocol):
     """Runs what is compiled from the definition; DuckDB here, Spark there."""
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
-        """Make a table readable; ids of text files are read as they are written."""
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        text: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
+        """Make a table readable; columns of text files named in `text` as they are written."""
 
     def view(self, name: str, expression: ibis.Table) -> None:
         """Give an expression a name, without computing it."""
@@ -51,24 +67,31 @@ class Engine(Protocol):
         """Compute an expression into an output, whole or not at all."""
 
 
-def told(engine: Engine, say: Callable[[str], None]) -> Engine:
-    """The same engine, which says what it is at before each step that may take long."""
-    return _Told(engine, say)
+def with_progress(engine: Engine, on_progress: Callable[[str], None]) -> Engine:
+    """The same engine, which names each step that may take long before it begins."""
+    return _WithProgress(engine, on_progress)
 
 
-class _Told:
-    def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:
-        self._engine, self._say = engine, say
+class _WithProgress:
+    def __init__(self, engine: Engine, on_progress: Callable[[str], None]) -> None:
+        self._engine, self._on_progress = engine, on_progress
         self.view, self.fetch = engine.view, engine.fetch
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
-        self._say(f"Reading {location}")
-        return self._engine.open(location, table, ids=ids)
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        text: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
+        self._on_progress(f"Reading {location}")
+        return self._engine.open(location, table, text=text, numbers=numbers)
 
     def keep(self, name: str, expression: ibis.Table) -> None:
-        self._say(f"Computing {name.removeprefix('clv_').replace('_', ' ')}")
+        self._on_progress(f"Computing {name.removeprefix('clv_').replace('_', ' ')}")
         self._engine.keep(name, expression)
 
     def write(self, expression: ibis.Table, output: str) -> None:
-        self._say(f"Writing {output}")
+        self._on_progress(f"Writing {output}")
         self._engine.write(expression, output)

@@ -11,11 +11,19 @@ import ibis
 import pyarrow as pa
 
 from clv.data.formulas import escaped_sql
+from clv.data.numbers import NumberFormat
 from clv.data.output import is_csv
-from clv.data.sources import DuckDBSource, open_source, require_other_file
+from clv.data.sources import (
+    NO_INSTALLS,
+    TEXT_FILES,
+    WORKBOOKS,
+    DuckDBSource,
+    open_source,
+    require_other_file,
+)
 from clv.errors import DataError, OutputError, UsageError
 from clv.features.engine import Engine, Opened
-from clv.files import is_stream, replacing
+from clv.files import is_stream, replacing, target_of
 
 __all__ = ["duckdb_engine"]
 
@@ -54,20 +62,20 @@ def duckdb_engine(
     UsageError
         Where the limit is none, or nothing can be written beside `output`.
     """
+    beside = None if is_stream(output) else target_of(output).parent
     try:
         scratch = tempfile.TemporaryDirectory(
-            prefix=".clv-",
-            dir=None if is_stream(output) else output.parent,
-            ignore_cleanup_errors=True,
+            prefix=".clv-", dir=beside, ignore_cleanup_errors=True
         )
     except OSError as error:
         raise OutputError(
             f"'{output.parent}' cannot be written to: {error.strerror}. Give another --output."
         ) from error
-    with scratch as folder, duckdb.connect(":memory:") as connection:
+    with scratch as folder, duckdb.connect(":memory:", config=NO_INSTALLS) as connection:
         # Two sessions in one process must not see each other's settings, so none is global.
         connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
         connection.execute("CREATE MACRO unix_micros(instant) AS epoch_us(instant)")
+        connection.execute("CREATE MACRO timestamp_micros(micros) AS make_timestamptz(micros)")
         connection.execute("SET temp_directory = $folder", {"folder": folder})
         if memory_limit:
             try:
@@ -76,6 +84,7 @@ def duckdb_engine(
                 raise UsageError(
                     f"--memory-limit {memory_limit!r}: expected a size such as 500MB or 4GB."
                 ) from error
+        connection.execute("SET lock_configuration = true")
         yield _DuckDB(connection, output, raw=raw)
 
 
@@ -86,18 +95,31 @@ class _DuckDB:
         self._raw = raw
         self._opened = 0
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:
+    def open(
+        self,
+        location: str,
+        table: str,
+        *,
+        text: Sequence[str],
+        numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+    ) -> Opened:
         self._opened += 1
         view = f"clv_opened_{self._opened}"
-        with open_source(location, table, ids=ids, connection=self._connection) as source:
+        with open_source(
+            location, table, ids=(), text=text, connection=self._connection, numbers=numbers
+        ) as source:
             require_other_file(source, self._output)
-            if isinstance(source, DuckDBSource):
-                self._run(f"CREATE VIEW {view} AS FROM {source.relation}")
+            if isinstance(source, DuckDBSource) and source.connection is self._connection:
+                kind = "TEMP TABLE" if source.temporary else "VIEW"
+                self._run(f"CREATE {kind} {view} AS FROM {source.relation}")
             else:
                 self._copy(view, source.batches(source.columns))
         described = self._run(f"DESCRIBE {view}").fetchall()
         types = {str(row[0]): _kind(str(row[1])) for row in described}
-        return Opened(source.name, view, types)
+        is_text = source.file is not None and source.file.name.lower().endswith(
+            (*TEXT_FILES, *WORKBOOKS)
+        )
+        return Opened(source.name, view, types, is_text, source.findings)
 
     def view(self, name: str, expression: ibis.Table) -> None:
         self._run(f'CREATE VIEW "{name}" AS {_sql(expression)}')

@@ -1,62 +1,81 @@
-"""What a ride log says: its columns by whatever names, and the words that stand in them."""
+"""Columns of a ride log, whatever their names, and how the log is to be read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar
 
+from clv.data.conform import require_distinct
+from clv.data.dates import REGISTERED_NAMES
+from clv.data.numbers import NumberFormat
 from clv.data.sources import listed, nearest
 from clv.errors import DataError
+from clv.features.words import Words
 from clv.schema import DEFAULT_RIDES, ID_NAMES
 
-__all__ = ["Reading", "RegistrationColumns", "RideColumns", "Words"]
+__all__ = ["Reading", "RegistrationColumns", "RideColumns"]
 
 _TIME_NAMES = ("ridden_at", "timestamp", "ts", "time", "datetime", "date", "created_at", "ended_at")
 _AMOUNT_NAMES = ("amount", "price", "fare", "total", "value")
-_STATUS_NAMES = ("status", "ride_status")
+_PRICE_NAMES = ("unit_price", "UnitPrice", "price")
+_STATUS_NAMES = ("status", "ride_status", "trip_status", "order_status")
 _KIND_NAMES = ("kind", "ride_kind")
-_REGISTERED_NAMES = ("registered_at", "registration_date", "registered_on", "signed_up_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What stands in the columns of status and kind, in small letters.
-
-    Attributes
-    ----------
-    cancelled : sequence of str
-        States of rides that did not take place: they are left out.
-    refunds : sequence of str
-        Kinds of rows that are money given back: they count negatively.
-    """
-
-    cancelled: Sequence[str] = ("cancelled", "canceled")
-    refunds: Sequence[str] = ("refund", "refunded")
+_CURRENCY_NAMES = ("currency", "currency_code", "ccy", "iso_currency", "Currency")
+_QUANTITY_NAMES = ("quantity", "qty", "Quantity")
+_REGISTRATION_NAMES = (*REGISTERED_NAMES, "date", "timestamp")
+_NUMBERS = ("amount", "quantity")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a log is to be read, and what beside it.
+    """How a log is read, and what beside it; every default means that the log itself decides.
 
     Attributes
     ----------
     columns : mapping of str to str
-        What columns are called, by role: customer, time, amount, status, kind, registered.
+        Names of columns, by role: customer, time, amount, status, kind, currency, ride, quantity
+        and registered. The rows of one `ride` are one ride; an amount is multiplied by a
+        `quantity`.
     words : Words
     table : str
-        Which, where a source holds tables.
+        Which, if a source holds tables.
     registrations : str, optional
         Who registered when: a SOURCE. Without it a customer registered with the first ride.
+    date_format, registered_format : str, optional
+        Notation of the times of rides and of registrations, as `clv.data.dates.notation_of`.
+    registered_from : datetime, optional
+        Customers who registered (or were first seen) before are left out.
+    currency : str, optional
+        Rides in other currencies are left out.
+    rates : mapping of str to float
+        What one unit of a currency is worth in the currency of the result.
+    numbers : NumberFormat
+        How amounts are written.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
-    words: Words = Words()
+    words: Words = field(default_factory=Words)
     table: str = DEFAULT_RIDES
     registrations: str | None = None
+    date_format: str | None = None
+    registered_format: str | None = None
+    registered_from: datetime | None = None
+    currency: str | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    numbers: NumberFormat = NumberFormat()  # noqa: RUF009 - frozen
+
+    def as_written(self) -> list[str]:
+        """Columns of text files that are read as they are written."""
+        named = [name for role, name in self.columns.items() if name and role not in _NUMBERS]
+        return [
+            *named, *RideColumns.CUSTOMER, *_TIME_NAMES, *_STATUS_NAMES, *_KIND_NAMES,
+            *_CURRENCY_NAMES, *ID_NAMES, *_REGISTRATION_NAMES,
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class RideColumns:
-    """How the columns of a ride log are called; `status` and `kind` may be missing."""
+    """Names of the columns of a ride log; whatever is None may be missing."""
 
     #: What the column that identifies the customer may be called.
     CUSTOMER: ClassVar = ("customer_id", "passenger_id", "user_id", "id")
@@ -66,21 +85,18 @@ class RideColumns:
     amount: str
     status: str | None = None
     kind: str | None = None
+    currency: str | None = None
+    ride: str | None = None
+    quantity: str | None = None
 
     def all(self) -> dict[str, str]:
-        """What each column is, and its name, of those there are."""
-        named = {
-            "customer": self.customer,
-            "time": self.time,
-            "amount": self.amount,
-            "status": self.status,
-            "kind": self.kind,
-        }
+        """Name of each column that there is, by its role."""
+        named = {name: getattr(self, name) for name in self.__slots__}
         return {role: name for role, name in named.items() if name is not None}
 
     @classmethod
     def find(
-        cls, name: str, available: Sequence[str], told: Mapping[str, str | None]
+        cls, name: str, available: Sequence[str], named: Mapping[str, str | None]
     ) -> "RideColumns":
         """Match what a log has with what is needed.
 
@@ -90,59 +106,79 @@ class RideColumns:
             Of the log.
         available : sequence of str
             The columns there.
-        told : mapping of str to str or None
+        named : mapping of str to str or None
             Names that the user gave, by role.
 
         Raises
         ------
         DataError
-            Where a column is missing; names it, its option and what there is.
+            If a column is missing; names it, its option and what there is. If one column has two
+            roles.
         """
-        find = _Finder(name, available, told)
-        return cls(
+        find = _Finder(name, available, named)
+        amounts = (*_PRICE_NAMES, *_AMOUNT_NAMES) if named.get("quantity") else _AMOUNT_NAMES
+        columns = cls(
             find("customer", cls.CUSTOMER, "whose ride it was"),
             find("time", _TIME_NAMES, "when it took place"),
-            find("amount", _AMOUNT_NAMES, "what was paid"),
+            find("amount", amounts, "what was paid"),
             find.optional("status", _STATUS_NAMES),
             find.optional("kind", _KIND_NAMES),
+            find.optional("currency", _CURRENCY_NAMES),
+            find.optional("ride", ()),
+            find.optional("quantity", ()),
         )
+        # All rows at one time may be one ride, so that this column may be the one of times.
+        own = {role: one for role, one in columns.all().items() if role != "ride"}
+        require_distinct(name, {f"--{role}-column": one for role, one in own.items()})
+        return columns
+
+    def unused_quantity(self, available: Sequence[str]) -> str | None:
+        """A column with quantities, if the amount may be the price of one piece."""
+        if self.quantity or self.amount not in _PRICE_NAMES:
+            return None
+        return next((name for name in _QUANTITY_NAMES if name in available), None)
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrationColumns:
-    """How the columns of a table of registrations are called."""
+    """Names of the columns of a table of registrations."""
 
     customer: str
     time: str
 
     def all(self) -> dict[str, str]:
-        """What each column is, and its name."""
+        """Name of each column, by its role."""
         return {"customer": self.customer, "time": self.time}
 
     @classmethod
     def find(
-        cls, name: str, available: Sequence[str], told: Mapping[str, str | None]
+        cls, name: str, available: Sequence[str], named: Mapping[str, str | None]
     ) -> "RegistrationColumns":
         """Match what a table has with what is needed; as `RideColumns.find`."""
-        # The customer may be called otherwise here than in the log.
-        here = told if told.get("customer") in available else {**told, "customer": None}
+        # The column may have another name here than in the log.
+        here = named if named.get("customer") in available else {**named, "customer": None}
         find = _Finder(name, available, here)
-        return cls(
+        columns = cls(
             find("customer", (*ID_NAMES, "user_id"), "who registered"),
-            find("registered", (*_REGISTERED_NAMES, "date", "timestamp"), "when they registered"),
+            find("registered", _REGISTRATION_NAMES, "when they registered"),
         )
+        roles = {"--customer-column": columns.customer, "--registered-column": columns.time}
+        require_distinct(name, roles)
+        return columns
 
 
 class _Finder:
     """Finds the column of a role: the one that the user named, else the first known name."""
 
-    def __init__(self, name: str, available: Sequence[str], told: Mapping[str, str | None]) -> None:
-        self.name, self.available, self.told = name, available, told
+    def __init__(
+        self, name: str, available: Sequence[str], named: Mapping[str, str | None]
+    ) -> None:
+        self.name, self.available, self.named = name, available, named
 
     def __call__(self, role: str, names: Sequence[str], meaning: str) -> str:
-        found = self.optional(role, names)
-        if found is not None:
-            return found
+        column = self.optional(role, names)
+        if column is not None:
+            return column
         raise DataError(
             f"'{self.name}' has no column that is known to say {meaning}; expected "
             f"{', '.join(names)}; columns there: {listed(self.available)}. "
@@ -150,7 +186,7 @@ class _Finder:
         )
 
     def optional(self, role: str, names: Sequence[str]) -> str | None:
-        named = self.told.get(role)
+        named = self.named.get(role)
         if named is None:
             return next((name for name in names if name in self.available), None)
         if named in self.available:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from clv.data.numbers import NumberFormat
+from clv.data.sources import TEXT_FILES
 from clv.features.engine import Engine, Opened
 from clv.spark import failures_told, read_table, spark_session, write_whole
 
@@ -46,21 +48,19 @@ class _Spark:
         self._views: list[str] = []
         self._kept: list[DataFrame] = []
 
-    def open(self, location: str, table: str, *, ids: Sequence[str]) -> Opened:  # noqa: ARG002
+    def open(
+        self,
+        location: str,
+        table: str,  # noqa: ARG002
+        *,
+        text: Sequence[str],  # noqa: ARG002
+        numbers: NumberFormat = NumberFormat(),  # noqa: ARG002, B008 - all columns are text
+    ) -> Opened:
         view = f"clv_opened_{len(self._views)}"
         read = read_table(self._session, location)
         kinds = {name: _kind(kind) for name, kind in read.dtypes}
-        customer = next((name for name in ids if name in kinds), None)
-        if customer is not None and all(kind == "string" for kind in kinds.values()):
-            # A text file: ids are numbers where each reads back as it is written.
-            number = f"TRY_CAST(`{customer}` AS BIGINT)"
-            odd = f"`{customer}` IS NOT NULL AND NOT (CAST({number} AS STRING) <=> `{customer}`)"
-            with failures_told(f"'{location}' cannot be read by Spark"):
-                if read.filter(odd).isEmpty():
-                    read = read.withColumn(customer, read[customer].cast("bigint"))
-                    kinds[customer] = "int64"
         self._name(view, read)
-        return Opened(location, view, kinds)
+        return Opened(location, view, kinds, location.lower().endswith(TEXT_FILES))
 
     def view(self, name: str, expression: ibis.Table) -> None:
         self._name(name, self._frame(expression))

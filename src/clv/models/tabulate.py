@@ -28,10 +28,8 @@ from clv.models.estimators import (
 )
 from clv.schema import FEATURES, Floats
 
-__all__ = ["MAX_CELLS", "size_of", "tabulate", "target_of"]
+__all__ = ["size_of", "tabulate", "target_of"]
 
-#: A larger table is not served: 64 MB in every process.
-MAX_CELLS = 2**22
 
 Thresholds = list[Floats]
 

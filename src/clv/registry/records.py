@@ -11,6 +11,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.entities.model_registry import ModelVersion
 
+from clv.registry.untrusted import version_number
+
 __all__ = ["RunRecord", "Version", "log_child", "log_run", "version_of"]
 
 
@@ -39,10 +41,11 @@ class RunRecord:
 def version_of(version: ModelVersion, aliases: Mapping[str, str]) -> Version:
     """As MLflow has it, in our words."""
     tags = dict(version.tags)
+    number = version_number(version.version)
     return Version(
-        number=str(version.version),
+        number=number,
         model=tags.pop("model", ""),
-        aliases=tuple(alias for alias, number in aliases.items() if number == str(version.version)),
+        aliases=tuple(alias for alias, named in aliases.items() if named == number),
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
         reason=tags.pop("reason", ""),
         tags=tags,

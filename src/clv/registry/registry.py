@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import EllipsisType
@@ -29,6 +30,7 @@ from clv.errors import (
 from clv.registry.history import LONGEST, Action, Alias, Decision, decisions, recorded
 from clv.registry.records import RunRecord, Version, log_child, log_run, version_of
 from clv.registry.store import Store
+from clv.registry.untrusted import named, run_of, version_numbers, wanted_files
 from clv.settings import Settings
 
 __all__ = ["NO_REASON", "Registry", "open_registry"]
@@ -84,10 +86,10 @@ class Registry:
         with self._store.client() as client:
             aliases = self._aliases(client)
             found = client.search_model_versions(f"name='{self.name}'")
-        return sorted(
-            (version_of(version, aliases) for version in found),
-            key=lambda version: -int(version.number),
-        )
+            return sorted(
+                (version_of(version, aliases) for version in found),
+                key=lambda version: -int(version.number),
+            )
 
     def aliases(self) -> dict[str, str]:
         """The version that each alias names; cheap enough to ask every few seconds."""
@@ -148,10 +150,11 @@ class Registry:
                 if _is_missing(error):
                     raise self._no_such(number) from error
                 raise
+            run_id = run_of(version.run_id)
             if self._store.is_server:
-                return self._downloaded(str(version.run_id), name)
+                return self._downloaded(client, run_id, name)
             # The stored addresses are absolute: they are of where the folder was at first.
-            here = self._artifacts / str(version.run_id) / "artifacts" / name
+            here = self._artifacts / run_id / "artifacts" / name
             if here.exists():
                 return here
             source = str(version.source).removesuffix(_BUNDLE) + name
@@ -163,17 +166,24 @@ class Registry:
                 )
             return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
 
-    def _downloaded(self, run_id: str, name: str) -> Path:
+    def _downloaded(self, client: MlflowClient, run_id: str, name: str) -> Path:
         """From a server, whole or not at all; artefacts of a run do not change."""
         kept = self._folder / "cache" / run_id / name
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=kept.parent, prefix=".download-") as folder:
-                got = download_artifacts(
-                    run_id=run_id, artifact_path=name, dst_path=folder, tracking_uri=self.uri
+                fetch = partial(
+                    download_artifacts, run_id=run_id, dst_path=folder, tracking_uri=self.uri
                 )
+                if name == _BUNDLE:
+                    whole = Path(folder) / "whole"
+                    whole.mkdir()
+                    for path in wanted_files(name, client.list_artifacts(run_id, name)):
+                        Path(fetch(artifact_path=path)).rename(whole / Path(path).name)
+                else:
+                    whole = Path(fetch(artifact_path=name))
                 with suppress(OSError):  # another process was faster
-                    Path(got).rename(kept)
+                    whole.rename(kept)
         return kept
 
     # ------------------------------------------------------------ writing
@@ -395,11 +405,11 @@ class Registry:
 
     def _former(self, client: MlflowClient) -> list[str]:
         model = self._model(client)
-        return list(json.loads(model.tags.get(_FORMER, "[]"))) if model else []
+        return version_numbers(model.tags.get(_FORMER, "[]")) if model else []
 
     def _aliases(self, client: MlflowClient) -> dict[str, str]:
         model = self._model(client)
-        return {alias: str(number) for alias, number in model.aliases.items()} if model else {}
+        return named(model.aliases) if model else {}
 
     def _model(self, client: MlflowClient) -> Any:
         try:

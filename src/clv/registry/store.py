@@ -16,13 +16,16 @@ import clv.offline  # noqa: F401 - before MLflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from clv.errors import DataError, RegistryError
+from clv.errors import ClvError, DataError, RegistryError
 from clv.sql import database_url, shown
+from clv.sqlite import use_one_sqlite
 
 __all__ = ["Store"]
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
+
+_LONGEST_CAUSE = 1_000
 
 
 class Store:
@@ -76,13 +79,22 @@ class Store:
                 self._open()
             yield MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
         except (MlflowException, SQLAlchemyError, OSError, ImportError, DataError) as error:
-            where = self._shown()
-            # MLflow repeats the URI in its messages, password and all.
-            cause = str(error).strip().splitlines()[0].replace(self.uri.rstrip("/"), where)
-            raise RegistryError(
-                f"The model registry at {where} cannot be used: {cause.rstrip('.')}. "
-                "Check MLFLOW_TRACKING_URI and that the registry is up."
-            ) from error
+            raise self._cannot_be_used(str(error)) from error
+        except ClvError:
+            raise
+        except Exception as error:
+            # An answer that MLflow does not understand: KeyError, TypeError, whatever it trips on.
+            raise self._cannot_be_used(f"{type(error).__name__}: {error}") from error
+
+    def _cannot_be_used(self, cause: str) -> RegistryError:
+        where = self._shown()
+        # MLflow repeats the URI in its messages, password and all.
+        first = (cause.strip().splitlines() or ["no reason given"])[0][:_LONGEST_CAUSE]
+        said = first.replace(self.uri.rstrip("/"), where).rstrip(".")
+        return RegistryError(
+            f"The model registry at {where} cannot be used: {said}. "
+            "Check MLFLOW_TRACKING_URI and that the registry is up."
+        )
 
     def lock(self) -> AbstractContextManager[Any]:
         """One process at a time, as far as processes share the folder."""
@@ -99,6 +111,7 @@ class Store:
         with self.lock():
             if not self.is_server:
                 url = database_url(self.uri)
+                use_one_sqlite()  # it may be the file of the tracking database
                 patience = {"connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
                 create_engine(url, poolclass=NullPool, connect_args=patience).connect().close()
             client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)

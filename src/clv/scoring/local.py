@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from clv.bundle import DEFAULT_LEVEL, Predictor
-from clv.data.conform import ColumnNames, Conformed, find_columns
+from clv.data.conform import ColumnNames, Conformed, find_columns, settled
+from clv.data.findings import Finding, shown_value
 from clv.data.output import writing_tables, writing_to
 from clv.data.sources import Source, require_other_file
 from clv.errors import DataError
@@ -31,7 +32,8 @@ class Scored:
     """What a batch came to.
 
     `blank` rows had no usable activity and carry no prediction; of those that carry one,
-    `out_of_support` are of customers like whom too few were learnt from.
+    `out_of_support` are of customers like whom too few were learnt from. `findings` say how the
+    table was read, where that is not plain.
     """
 
     rows: int
@@ -39,6 +41,7 @@ class Scored:
     out_of_support: int
     expected_spend: float
     expected_increment: float
+    findings: tuple[Finding, ...] = ()
 
 
 def score(
@@ -86,6 +89,7 @@ def score(
         Where the output is the file that `source` reads.
     """
     names = find_columns(source.name, source.columns, predictor.window, need_outcome=False)
+    names, read_as = settled(source, names)
     score_batch = BatchScorer(predictor.scorer, predictor.window, predictor.version, names, level)
     totals = np.zeros(2)
     rows = blank = out_of_support = 0
@@ -103,7 +107,7 @@ def score(
             on_rows(len(usable))
         if rows == 0:
             raise DataError(f"'{source.name}' holds no rows, so there is nothing to score.")
-    return Scored(rows, blank, out_of_support, float(totals[0]), float(totals[1]))
+    return Scored(rows, blank, out_of_support, float(totals[0]), float(totals[1]), tuple(read_as))
 
 
 def _writing(
@@ -136,10 +140,8 @@ def first_problem(where: str, names: ColumnNames, conformed: Conformed) -> DataE
     """Say of the first row that cannot be scored which it is, and why; `where` begins it."""
     problem = min(conformed.problems, key=lambda problem: int(np.argmax(problem.rows)))
     row = int(np.argmax(problem.rows))
-    value = problem.values[row]
-    shown = "nothing" if value is None else value if "," in problem.column else repr(value)
     return DataError(
-        f"{where} ({names.id} {conformed.ids[row].as_py()!r}) cannot be scored: "
-        f"column {problem.column} holds {shown}: {problem.says}. Correct it, or use "
+        f"{where} ({names.id} {shown_value(conformed.ids[row].as_py())}) cannot be scored: "
+        f"column {problem.column} holds {problem.shown(row)}: {problem.says}. Correct it, or use "
         "--on-invalid blank to leave such rows without a prediction. Nothing was written."
     )

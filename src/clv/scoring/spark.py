@@ -6,13 +6,16 @@ code, by value, with the table of the model. It is the code that scores here.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 import clv
 from clv.bundle import DEFAULT_LEVEL, Predictor
-from clv.data.conform import find_columns
+from clv.data.conform import ColumnNames, find_columns
+from clv.data.findings import Finding
+from clv.data.numbers import NumberCounts, NumberFormat, count_numbers, decide
 from clv.errors import DataError
 from clv.scoring.local import OnInvalid, Scored, first_problem
 from clv.scoring.rows import BatchScorer
@@ -34,6 +37,7 @@ def score_on_spark(
     master: str | None = None,
     level: float = DEFAULT_LEVEL,
     on_invalid: OnInvalid = "stop",
+    numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
 ) -> Scored:
     """Write a prediction for each row of a table, as `clv.scoring.score` does.
 
@@ -48,6 +52,8 @@ def score_on_spark(
         As for `clv.spark.spark_session`.
     level, on_invalid
         As for `clv.scoring.score`.
+    numbers : NumberFormat
+        How the numbers of a text file are written; by default each column decides.
 
     Raises
     ------
@@ -58,7 +64,8 @@ def score_on_spark(
     with spark_session(master) as session:
         table = read_table(session, location)
         names = find_columns(location, table.columns, predictor.window, need_outcome=False)
-        table = table.select(*names.all())
+        table = _with_whole_ids(table.select(*names.all()), names.id)
+        names, read_as = _settled(table, names, numbers)
         score_batch = BatchScorer(
             predictor.scorer, predictor.window, predictor.version, names, level
         )
@@ -70,12 +77,53 @@ def score_on_spark(
                 raise DataError(f"'{location}' holds no rows, so there is nothing to score.")
             if scored.blank and on_invalid == "stop":
                 raise _why(location, table, written, score_batch)
-            told.append(scored)
+            told.append(replace(scored, findings=tuple(read_as)))
 
         with _sent_by_value(), failures_told(f"'{location}' cannot be scored by Spark"):
             said = table.mapInArrow(_job(score_batch), _schema(table, score_batch))
             write_whole(said, output, check)
     return told[0]
+
+
+def _settled(
+    table: "DataFrame", names: ColumnNames, told: NumberFormat
+) -> tuple[ColumnNames, list[Finding]]:
+    """As `clv.data.conform.settled`, each batch of text counted where it is."""
+    kinds = dict(table.dtypes)
+    texts = [name for name in names.numbers if kinds[name] == "string"]
+    counts = dict.fromkeys(texts, NumberCounts())
+    if texts:
+        with _sent_by_value(), failures_told("The numbers cannot be read by Spark"):
+            job = table.select(*texts).mapInArrow(_count, "name string, counts string")
+            for name, text in job.toLocalIterator():
+                counts[name] += NumberCounts.from_json(text)
+    notations, findings = {}, []
+    for name, counted in counts.items():
+        notation, found = decide(name, counted, told)
+        findings += found
+        if notation is not None:
+            notations[name] = notation
+    return replace(names, notations=notations), findings
+
+
+def _count(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+    """The numbers of each column of a batch by notation; what each executor runs on its part."""
+    for batch in batches:
+        texts = [count_numbers(column).to_json() for column in batch.columns]
+        yield pa.RecordBatch.from_pydict({"name": batch.schema.names, "counts": texts})
+
+
+def _with_whole_ids(table: "DataFrame", name: str) -> "DataFrame":
+    """Ids that are floats as whole numbers, or as text if they are not whole."""
+    if dict(table.dtypes)[name] not in ("float", "double"):
+        return table
+    from pyspark.sql import functions  # noqa: PLC0415 - few have it
+
+    column = table[name]
+    fraction = table.filter(f"NOT isnan(`{name}`) AND `{name}` <> floor(`{name}`)")
+    kind = "bigint" if fraction.isEmpty() else "string"
+    known = column.cast(kind)
+    return table.withColumn(name, functions.when(~functions.isnan(column), known))
 
 
 def _job(

@@ -58,6 +58,7 @@ _PREDICTS = frozenset(
         "/api/predict/tryout",
         "/api/segments/evaluate",
         "/predict",
+        "/campaign/preview",
         "/campaign/judge",
         "/campaign/chosen",
     }

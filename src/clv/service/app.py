@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
-from clv.errors import ClvError
+from clv.aside import Aside
+from clv.errors import ClvError, StoreError
 from clv.registry import LastServed, open_registry
 from clv.service.access import Keyring
 from clv.service.anonymous import AnonymousAccess
@@ -29,8 +31,10 @@ from clv.service.pages import refused_page
 from clv.service.pages import router as pages
 from clv.service.problems import handle_errors
 from clv.service.reality import Reality
+from clv.service.receiving import Bodies
 from clv.service.routes import DIRECT, ROUTERS
 from clv.service.sessions import Sessions
+from clv.service.uploads import Uploads
 from clv.service.worker import Worker
 from clv.settings import Settings, load_settings, metrics_folder
 from clv.tracking import (
@@ -38,7 +42,9 @@ from clv.tracking import (
     KeyStore,
     RequestQueries,
     SessionStore,
+    database_warnings,
     open_database,
+    require_in_place,
     upgrade,
 )
 
@@ -89,6 +95,10 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         engine = open_database(settings.tracking_url)
         closing.callback(engine.dispose)
         upgrade(engine)
+        for said in database_warnings(settings.tracking_url):
+            _log.warning("%s", said)
+        watching = asyncio.create_task(_watch(engine))
+        closing.push_async_callback(_end, watching)
         request_log = DatabaseRequestLog(
             engine, settings.tracking_queue_rows, observe=metrics.committed
         )
@@ -110,14 +120,28 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(models.stop)
         reality = Reality(engine, models, registry, metrics.monitored)
         closing.callback(reality.close)
-        worker = Worker(settings, registry, models, request_log, keyring, metrics, queries, reality)
+        uploads = Uploads(settings.max_uploads, settings.max_upload_bytes)
+        closing.callback(uploads.close)
+        connections = Connections(settings.max_connections, settings.read_timeout_s)
+        worker = Worker(
+            settings,
+            registry,
+            models,
+            request_log,
+            keyring,
+            metrics,
+            queries,
+            reality,
+            uploads,
+            Bodies(settings.max_buffered_bytes),
+            connections,
+        )
         try:
             models.current()
         except ClvError as error:
             _log.warning("Started without a model: %s", error)
         for warning in worker.warnings():
             _log.warning("%s", warning)
-        connections = Connections(settings.max_connections, settings.read_timeout_s)
         for task in (connections.watch(), _pulse(worker)):
             closing.push_async_callback(_end, asyncio.create_task(task))
         # What was imported stays: the collector need not look at its half a million objects again
@@ -128,6 +152,18 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(gc.unfreeze)
         with draining(worker, settings.drain_s):
             yield {"worker": worker, "connections": connections}
+
+
+async def _watch(engine: Engine) -> None:
+    """Look after the file of the tracking database also while nobody uses it."""
+    looker = Aside("tracking-file", 1)
+    try:
+        while True:
+            with contextlib.suppress(StoreError):
+                await looker.start(require_in_place, engine)
+            await asyncio.sleep(_PULSE_S)
+    finally:
+        looker.stop(wait_s=_PULSE_S)
 
 
 async def _pulse(worker: Worker) -> None:

@@ -1,12 +1,10 @@
 """Segments judged beside a service that predicts: read, predict, evaluate, off the event loop."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -20,21 +18,32 @@ from clv.campaign.segment import Segment
 from clv.campaign.verdict import Evaluation, evaluate
 from clv.data.customers import Customers, id_names, read_customers
 from clv.data.findings import without_duplicates
+from clv.data.numbers import NumberFormat
 from clv.data.sources import open_source
-from clv.errors import DataError
-from clv.schema import Activity
-from clv.service.body import parsed, stored
+from clv.data.sources.source import TEXT_FILES, WORKBOOKS
+from clv.errors import DataError, UsageError
+from clv.schema import DEFAULT_TABLE, Activity
+from clv.service.body import parsed
 from clv.service.messages import located
 from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
 from clv.service.worker import worker_of
 
-__all__ = ["Judged", "from_query", "judge", "judge_upload"]
+__all__ = [
+    "ACCEPTED",
+    "Judged",
+    "as_query",
+    "from_query",
+    "judge",
+    "judge_upload",
+    "suffix_of",
+    "unusable",
+]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
-# What an upload is called in messages; its own name is the client's business.
-_NAME = "list.csv"
+#: How the names of uploaded lists may end; what ends otherwise is read as CSV.
+ACCEPTED = (*TEXT_FILES, *WORKBOOKS)
 # For one list at a time, beside a service that predicts.
 _MEMORY = "1GB"
 
@@ -67,9 +76,9 @@ async def judge(request: Request) -> Judged:
     if request.headers.get("content-type", "").startswith("text/csv"):
         return await judge_upload(request, request.query_params.multi_items())
     asked = await parsed(SegmentIn, request)
-    return await _judged(
-        request, _Work(lambda _: _customers_of(asked.passengers), asked.campaign())
-    )
+    work = _Work(lambda _: _customers_of(asked.passengers), asked.campaign())
+    async with worker_of(request).uploads.turn(request):
+        return await _judged(request, work)
 
 
 async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Judged:
@@ -84,10 +93,20 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     """
     terms = from_query(UploadIn, [pair for pair in query if pair[0] != "column"])
     renamed = _renamed([value for name, value in query if name == "column"])
-    async with _kept(request) as path:
+    try:
+        numbers = NumberFormat(terms.decimal, terms.thousands)
+    except UsageError as error:
+        raise _unusable(as_query(str(error))) from None
+    async with worker_of(request).uploads.kept(request, suffix_of(terms.name)) as path:
 
         def read(predictor: Predictor) -> Customers:
-            with open_source(path, ids=id_names(renamed), memory_limit=_MEMORY) as source:
+            with open_source(
+                path,
+                terms.sheet or DEFAULT_TABLE,
+                ids=id_names(renamed),
+                memory_limit=_MEMORY,
+                numbers=numbers,
+            ) as source:
                 return read_customers(
                     source, predictor.window, renamed=renamed, on_invalid=terms.on_invalid
                 )
@@ -95,7 +114,7 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
         try:
             return await _judged(request, _Work(read, terms.campaign()))
         except DataError as error:
-            raise _unusable(str(error).replace(f"{path.parent}/", "")) from None
+            raise unusable(error, path) from None
 
 
 def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
@@ -112,6 +131,11 @@ def from_query(model: type[_Model], query: Sequence[tuple[str, str]]) -> _Model:
         raise RequestValidationError(located(error, "query")) from None
 
 
+def suffix_of(name: str) -> str:
+    """The ending for a list's file: nothing else of the name that a client gives is used."""
+    return next((suffix for suffix in ACCEPTED if name.lower().endswith(suffix)), ".csv")
+
+
 def _renamed(columns: Sequence[str]) -> Mapping[str, str]:
     pairs = [column.partition("=") for column in columns]
     for name, _, column in pairs:
@@ -123,23 +147,8 @@ def _renamed(columns: Sequence[str]) -> Mapping[str, str]:
     return {name: column for name, _, column in pairs}
 
 
-@asynccontextmanager
-async def _kept(request: Request) -> AsyncIterator[Path]:
-    try:
-        with TemporaryDirectory(prefix="clv-upload-") as folder:
-            path = Path(folder) / _NAME
-            await stored(request, path)
-            yield path
-    except OSError as error:
-        raise RefusedError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"The list could not be kept while it is read: {error.strerror}. Try again later.",
-            headers={"Retry-After": "30"},
-        ) from error
-
-
 async def _judged(request: Request, work: _Work) -> Judged:
-    """In a thread, one at a time: predictions of single passengers must not wait for many lists."""
+    """In a thread: predictions of single passengers must not wait for lists."""
     worker = worker_of(request)
     predictor = worker.models.current().champion
 
@@ -153,8 +162,7 @@ async def _judged(request: Request, work: _Work) -> Judged:
             predictor.version,
         )
 
-    async with worker.judging:
-        return await asyncio.to_thread(do)
+    return await worker.uploads.run(do)
 
 
 def _customers_of(passengers: Sequence[Passenger]) -> Customers:
@@ -167,6 +175,18 @@ def _customers_of(passengers: Sequence[Passenger]) -> Customers:
     if any(finding.code != "duplicate" for finding in findings):
         raise _unusable(" ".join(map(str, findings)))
     return Customers(ids[keep], Activity(*rows[keep].T.copy()), len(ids), tuple(findings))
+
+
+def unusable(error: DataError, path: Path) -> RefusedError:
+    """What is wrong with a list, without the folder it was kept in."""
+    return _unusable(as_query(str(error), path))
+
+
+def as_query(says: str, path: Path | None = None) -> str:
+    """A message of the command line for a request: options as terms of a query, no folders."""
+    says = says.replace(f"{path.parent}/", "") if path else says
+    says = says.replace("--table", "`sheet`")
+    return re.sub(r"--(decimal|thousands|column)\b", r"`\1`", says)
 
 
 def _unusable(detail: str) -> RefusedError:

@@ -15,7 +15,7 @@ _SHOWN = 100  # characters of a bad value that are repeated
 
 #: Pydantic's kinds of error: a stable code, and words with what pydantic tells of the limit.
 _WORDS: Mapping[str, tuple[str, str]] = {
-    "missing": ("missing", "required"),
+    "missing": ("missing", "required{hint}"),
     "extra_forbidden": ("unknown_field", "unknown field; remove it or correct its name"),
     "misplaced": ("misplaced", "{msg}"),
     "contradiction": ("contradiction", "{msg}"),
@@ -73,7 +73,7 @@ def field_error(item: Mapping[str, Any]) -> FieldError:
     found = FieldError(
         field=_text(".".join(str(part) for part in item["loc"])),
         code=code,
-        message=_text(words.format_map({"msg": item["msg"], **facts})),
+        message=_text(words.format_map({"msg": item["msg"], "hint": "", **facts})),
     )
     if kind not in ("missing", "contradiction"):  # the message names all that stood there
         found.value = _value(item.get("input"))

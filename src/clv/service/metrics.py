@@ -4,9 +4,11 @@ Every worker writes its values to a file of its own in one folder (`prometheus_c
 multi-process mode); whichever worker is asked adds them all up.
 """
 
+import logging
 from collections import Counter as Count
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from http import HTTPStatus
 from math import isfinite
 from pathlib import Path
 
@@ -22,11 +24,15 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from clv.bundle import Prediction
+from clv.errors import ServeError
 from clv.monitoring import Monitoring
-from clv.service.metrics_files import forget_the_dead, take_place
+from clv.service.metrics_files import Place, forget_the_dead
+from clv.service.problems import RefusedError
 from clv.tracking import Recorded
 
 __all__ = ["Metrics"]
+
+_log = logging.getLogger(__name__)
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
@@ -53,14 +59,16 @@ class Metrics:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        if folder is not None:
-            place = take_place(folder)
-            # The library would name the files by the process's number, and ask the system for it at
-            # each count, in case it forked: that costs more than the count.
-            prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
-                lambda: place
-            )
         self._folder = folder
+        self._place = None if folder is None else Place(folder)
+        self._lost = ""
+        if self._place is not None:
+            # The library would name the files by the process's number, and ask the system for it at
+            # each count, in case it forked: that costs more than the count. Another place than
+            # before has it open its files anew.
+            prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
+                lambda: self._place
+            )
         self._registry = own = CollectorRegistry()
         self._requests = Counter(
             "clv_requests", "Answered requests.", ("route", "method", "status"), registry=own
@@ -98,6 +106,12 @@ class Metrics:
         )
         self._failed_commits = Counter(
             "clv_commit_failures", "Transactions that failed.", registry=own
+        )
+        self._shadow_failures = Counter(
+            "clv_shadow_failures",
+            "Predictions that the challenger failed to make.",
+            ("model_version",),
+            registry=own,
         )
         self._waiting = Gauge(
             "clv_tracking_queue_rows",
@@ -218,10 +232,46 @@ class Metrics:
             self._workers.labels(alias, version).set(1)
         self._serving = serving
 
+    def shadow_failed(self, version: str) -> None:
+        """Count a prediction that the challenger could not make."""
+        self._shadow_failures.labels(version).inc()
+
+    def check(self) -> None:
+        """Begin anew if the files are gone, as when a cleaner removed them."""
+        if self._folder is None or self._place is None or self._place.is_there:
+            return
+        try:
+            place = Place(self._folder)
+        except (ServeError, OSError) as error:
+            if not self._lost:
+                _log.error("The folder of metrics is gone and cannot be made again: %s", error)
+            self._lost = "Metrics are not exposed: their folder is gone and cannot be made again."
+            return
+        self._place.leave()
+        self._place, self._lost = place, ""
+        _log.warning("The folder of metrics was gone; it was made again and counters start at 0")
+
+    def warnings(self) -> list[str]:
+        """Why metrics are not exposed."""
+        return [self._lost] if self._lost else []
+
     def exposed(self) -> tuple[bytes, str]:
-        """All metrics of all workers, and their content type."""
+        """All metrics of all workers, and their content type.
+
+        Raises
+        ------
+        RefusedError
+            503 if their folder is gone.
+        """
         if self._folder is None:
             return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        self.check()
+        if self._lost:
+            raise RefusedError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{self._lost} Make room in the folder for temporary files.",
+                headers={"Retry-After": "5"},
+            )
         forget_the_dead(self._folder)
         everything = CollectorRegistry()
         MultiProcessCollector(everything, str(self._folder))  # type: ignore[no-untyped-call]

@@ -10,14 +10,13 @@ import contextlib
 import fcntl
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from clv.errors import ServeError
+from clv.service.temporary import AT_ONCE, SHARED, locked, locked_folder, sweep
 
-__all__ = ["folder_for_metrics", "forget_the_dead", "take_place"]
+__all__ = ["Place", "folder_for_metrics", "forget_the_dead"]
 
 # What `prometheus_client` calls the files of a process, by kind of metric; and the room to reserve
 # in each, for some 7,000 values. A place is held by the lock of its last file.
@@ -26,7 +25,6 @@ _KINDS = (*_STATES, "histogram", "counter")
 _FILE_BYTES = 2**20
 _PREFIX = "clv-metrics-"
 _DOOR = "places"
-_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
 @contextlib.contextmanager
@@ -38,59 +36,77 @@ def folder_for_metrics(workers: int) -> Iterator[Path]:
     ServeError
         Where there is no room for them.
     """
-    with _room_in("the folder for temporary files"):
-        parent = Path(tempfile.gettempdir())
-    for left in filter(Path.is_dir, parent.glob(f"{_PREFIX}*")):
-        # Whose process lives holds the lock of its folder, however others end.
-        with contextlib.suppress(OSError), _locked(left, _AT_ONCE):
-            shutil.rmtree(left)
-    # It gets its name once it is locked: somebody else may look through them just now.
-    with _room_in(parent):
-        unnamed = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=parent))
-    with _locked(unnamed, _AT_ONCE):
-        folder = unnamed.rename(parent / unnamed.name.removeprefix("."))
-        try:
-            with _room_in(folder):
-                for place in range(workers):
-                    _reserve(folder, place)
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    with _room_in("the folder for temporary files"), contextlib.ExitStack() as held:
+        sweep(_PREFIX)
+        folder = held.enter_context(locked_folder(_PREFIX))
+        with _room_in(folder):
+            for place in range(workers):
+                _reserve(folder, place)
+        kept = held.pop_all()
+    with kept:
+        yield folder
 
 
-def take_place(folder: Path) -> int:
+class Place:
     """The first place that no living worker has; it is this process's until that ends.
 
-    What a dead worker counted there stays and is counted on; how it stood is forgotten.
+    What a dead worker counted there stays and is counted on; how it stood is forgotten. Two places
+    are never equal: after a folder was made again, the same number means other files.
+
+    Parameters
+    ----------
+    folder : Path
+        Made again if it is gone.
 
     Raises
     ------
     ServeError
-        Where all places that were reserved are taken, and there is no room for another.
+        If all places that were reserved are taken, and there is no room for another.
     """
-    with _room_in(folder):
-        (folder / _DOOR).touch()
-    with _locked(folder / _DOOR, fcntl.LOCK_EX):
-        for place in itertools.count():
-            with _room_in(folder):
-                _reserve(folder, place)
-            # Never closed: the lock holds as long as this process lives, and no longer.
-            opened = os.open(_lock_of(folder, place), os.O_RDONLY)
-            try:
-                fcntl.flock(opened, _AT_ONCE)
-            except BlockingIOError:
-                os.close(opened)
-            else:
-                _forget_state(folder, place)
-                return place
-    raise AssertionError("never: places are counted without end")
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held = contextlib.ExitStack()  # locks, as long as this process lives
+        with _room_in(folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._held.enter_context(locked(folder, SHARED))
+            (folder / _DOOR).touch()
+        with locked(folder / _DOOR, fcntl.LOCK_EX):
+            self.number = next(filter(self._take, itertools.count()))
+
+    def __str__(self) -> str:
+        """The number, as names of files have it."""
+        return str(self.number)
+
+    def _take(self, number: int) -> bool:
+        with _room_in(self._folder):
+            _reserve(self._folder, number)
+        self._lock = _lock_of(self._folder, number)
+        try:
+            self._file = self._held.enter_context(locked(self._lock, AT_ONCE))
+        except BlockingIOError:
+            return False
+        _forget_state(self._folder, number)
+        return True
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its files are those that were opened: temporary files may be cleaned away."""
+        try:
+            return os.path.samestat(os.fstat(self._file), self._lock.stat())
+        except OSError:
+            return False
+
+    def leave(self) -> None:
+        """Give it up."""
+        self._held.close()
 
 
 def forget_the_dead(folder: Path) -> None:
     """How a worker stood that died would stay in the sums for ever; what it counted stays."""
-    with _locked(folder / _DOOR, fcntl.LOCK_EX):  # nobody takes a place meanwhile
+    with locked(folder / _DOOR, fcntl.LOCK_EX):  # nobody takes a place meanwhile
         for place in range(len(list(folder.glob(f"{_KINDS[-1]}_*.db")))):
-            with contextlib.suppress(BlockingIOError), _locked(_lock_of(folder, place), _AT_ONCE):
+            with contextlib.suppress(BlockingIOError), locked(_lock_of(folder, place), AT_ONCE):
                 _forget_state(folder, place)
 
 
@@ -133,14 +149,3 @@ def _file(folder: Path, kind: str, place: int) -> Path:
 
 def _lock_of(folder: Path, place: int) -> Path:
     return _file(folder, _KINDS[-1], place)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
-    """Hold the lock of a file or a folder; OSError where somebody else does and `how` says so."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(opened, how)
-        yield
-    finally:
-        os.close(opened)

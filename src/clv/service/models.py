@@ -66,6 +66,7 @@ class Models:
         self._broken: set[str] = set()  # aliases whose refused version is there, but spoilt
         self._away = ""
         self._unnamed = False
+        self._shadow_failures: dict[str, int] = {}  # of predictions, by version
         self._looking = threading.Lock()
         self._looked = threading.Event()
         self._stopped = threading.Event()
@@ -95,6 +96,12 @@ class Models:
             f"Version {number} is {alias} and was refused: it cannot be loaded."
             for alias, number in self._refused.items()
         ]
+        challenger = self._challenger.version if self._challenger else None
+        if failed := self._shadow_failures.get(challenger or "", 0):
+            found.append(
+                f"Version {challenger} is challenger and failed to predict {failed:,} times; the "
+                "log says why. Champion's predictions are not affected."
+            )
         if self._away:
             found.append(self._away)
         elif self._unnamed and self._champion is not None:
@@ -102,6 +109,13 @@ class Models:
                 f"The registry names no champion: version {self._champion.version} serves on."
             )
         return found
+
+    def shadow_failed(self, version: str, error: Exception) -> None:
+        """Note that a challenger could not predict; the log says the first time why."""
+        failed = self._shadow_failures.get(version, 0)
+        if not failed:
+            _log.error("Version %s failed in shadow", version, exc_info=error)
+        self._shadow_failures[version] = failed + 1
 
     def _why_none(self) -> str:
         if number := self._refused.get("champion"):

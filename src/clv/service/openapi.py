@@ -13,30 +13,40 @@ from clv.service.schemas import (
     PredictIn,
     Problem,
     PromoteIn,
+    RollbackIn,
     SegmentIn,
     TryOutIn,
 )
 
 __all__ = ["describe"]
 
-_BODIES = (PredictIn, TryOutIn, BatchIn, PromoteIn, SegmentIn, OutcomesIn)
+_BODIES = (PredictIn, TryOutIn, BatchIn, PromoteIn, RollbackIn, SegmentIn, OutcomesIn)
 _REF = "#/components/schemas/{model}"
 
 _SAYS = {
-    401: "An API key is needed, and none that can be used was sent",
-    403: "The key may not do that, or a page of another site asks",
-    404: "There is no such version",
-    408: "The request did not arrive whole in time",
-    409: "The version cannot be loaded, is champion already, or is not champion",
+    401: "No API key was sent, or it is unknown or revoked",
+    403: "The key's scope is too narrow, or a page of another site sent the request, or no API key "
+    "exists and this service does not answer that without one",
+    404: "No such version",
+    408: "The request did not arrive completely in time",
+    409: "The version cannot be loaded, is already champion, or is not champion",
     413: "The body is too large",
-    422: "A field is missing, of the wrong type, out of range or contradicts another",
-    429: "The key comes too often",
-    503: "There is no model, or the tracking database or the registry is away; try again",
+    422: "A field is missing, has the wrong type, is out of range or contradicts another",
+    429: "Rate limit of this key exceeded; try again after `Retry-After` seconds",
+    503: "No model, or the tracking database or the registry is unavailable; try again",
+}
+_TAGS = {
+    "predictions": "Expected spend by day 30, for one passenger or many.",
+    "segments": "Is a campaign for these passengers worth it?",
+    "reality": "Actual spend, and how good the predictions were.",
+    "models": "Versions of the model, and which of them answers.",
+    "activity": "Tracked predictions.",
+    "operations": "Health, readiness, metrics, and a reset for tests.",
 }
 
 
 def describe(api: FastAPI) -> None:
-    """Have the application tell of its bodies, its problems and the scopes that keys need."""
+    """Document the bodies, the problem details and the scopes that routes need."""
     made: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
@@ -49,7 +59,11 @@ def describe(api: FastAPI) -> None:
 
 def _document(api: FastAPI) -> dict[str, Any]:
     document = get_openapi(
-        title=api.title, version=api.version, summary=api.summary, routes=api.routes
+        title=api.title,
+        version=api.version,
+        summary=api.summary,
+        routes=api.routes,
+        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
     )
     # FastAPI documents its own form of a 422 where a path has a parameter; ours is another.
     schemas = {
@@ -62,7 +76,11 @@ def _document(api: FastAPI) -> dict[str, Any]:
     document["components"] = {
         "schemas": schemas | inputs["$defs"] | problem["$defs"],
         "securitySchemes": {
-            "key": {"type": "http", "scheme": "bearer", "description": "Made by `clv keys create`."}
+            "key": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key, created with `clv keys create`.",
+            }
         },
     }
     for path, operations in document["paths"].items():
@@ -75,7 +93,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     scope = scope_of(method, path)
     statuses = {503} if path != "/health" else set()
     if scope is not None:
-        operation["security"] = [{"key": [scope.value]}, {}]  # none where there are no keys
+        operation["security"] = [{"key": [scope.value]}, {}]  # none while no key exists
         statuses |= {401, 403, 429}
     elif path in ("/health", "/ready"):
         operation["security"] = []
@@ -83,7 +101,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         statuses |= {408, 413, 422}
     if operation.get("parameters"):
         statuses |= {422}
-    if path.startswith("/api/models/"):
+    if path.startswith("/api/models/{"):
         statuses |= {404, 409}
     if path == "/metrics":
         statuses -= {503}

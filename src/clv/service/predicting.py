@@ -1,6 +1,5 @@
 """One prediction or many: computed, beside the challenger's, and why not to rely on it."""
 
-import logging
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -13,7 +12,6 @@ from clv.tracking import Source
 
 __all__ = ["Answered", "in_shadow", "note", "predict_passenger"]
 
-_log = logging.getLogger(__name__)
 _Said = TypeVar("_Said")
 
 
@@ -35,7 +33,7 @@ async def predict_passenger(worker: Worker, asked: PredictIn, source: Source) ->
         return model.predict_one(*activity, level=asked.level).in_cents()
 
     said = ask(models.champion)
-    shadow = in_shadow(models, ask)
+    shadow = in_shadow(worker, models, ask)
     row = tracked(asked, said, version, utc_now(), shadow, models.shadow_version, source)
     await worker.request_log.append([row])
     if source != "page":
@@ -43,14 +41,15 @@ async def predict_passenger(worker: Worker, asked: PredictIn, source: Source) ->
     return Answered(said, note(asked, said, models.champion), version)
 
 
-def in_shadow(models: Serving, ask: Callable[[Predictor], _Said]) -> _Said | None:
+def in_shadow(worker: Worker, models: Serving, ask: Callable[[Predictor], _Said]) -> _Said | None:
     """What the challenger would answer; its failure is nobody's but its own."""
     if models.challenger is None:
         return None
     try:
         return ask(models.challenger)
-    except Exception:  # noqa: BLE001
-        _log.exception("Version %s failed in shadow", models.shadow_version)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the champion's answer stands
+        worker.models.shadow_failed(models.challenger.version, error)
+        worker.metrics.shadow_failed(models.challenger.version)
         return None
 
 

@@ -68,7 +68,7 @@ class Reality:
         self._changes = self._seen_changes = 0
 
     async def record(self, sent: Sequence[Outcome]) -> Recorded:
-        """Keep outcomes, all or none; returns once they are committed.
+        """Keep outcomes; returns once they are committed.
 
         Raises
         ------

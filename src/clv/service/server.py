@@ -1,24 +1,31 @@
 """Run the application under uvicorn: one process or several on one socket."""
 
 import contextlib
-import resource
+import logging.config
+import os
+import shutil
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess, multiprocess
 
-from clv.errors import ServeError
 from clv.service.anonymous import AnonymousAccess
-from clv.service.logs import configuration
+from clv.service.borrowed import check_borrowed
+from clv.service.draining import ending_signals
+from clv.service.logs import as_json, configuration
 from clv.service.metrics_files import folder_for_metrics
+from clv.service.uploads import THREADS
 from clv.settings import Settings, tell_workers
 from clv.tracking import KeyStore, open_database, upgrade
 
 __all__ = ["serve"]
 
+_log = logging.getLogger(__name__)
 _OPEN_HERE = (
     "No API key exists: open to everyone on this machine, and to nobody else. "
     "To close it, create an API key: clv keys create NAME --scope admin"
@@ -29,7 +36,7 @@ _OPEN_HERE = (
 multiprocess.STARTUP_FAILURE = 256  # type: ignore[attr-defined]
 
 
-def serve(settings: Settings, say: Callable[[str], None]) -> None:
+def serve(settings: Settings, listening: socket.socket, say: Callable[[str], None]) -> None:
     """Serve until stopped; tells the address through `say` once nothing stands in the way.
 
     What can fail is tried before any worker starts, so that it ends in one clear line and not in a
@@ -38,26 +45,31 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     Raises
     ------
     ServeError
-        Where the address cannot be bound.
-        Also where there is no room for metrics.
+        If there is no room for metrics.
     StoreError
         Where the tracking database cannot be opened.
     """
     # uvicorn drains at SIGTERM and then raises it again: asked to end and ended is a success.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    listening = _bind(settings.host, settings.port)
+    check_borrowed()
+    ending = ending_signals()
+    for number in ending:
+        signal.signal(number, lambda *_: sys.exit(0))
+    log_config = configuration(settings)
+    if as_json(settings):
+        logging.config.dictConfig(log_config)
+        say = _log.info
     with listening, folder_for_metrics(settings.workers) as folder:
         host, port = listening.getsockname()[:2]
         tell_workers(metrics=str(folder), host=host)
-        _allow_connections(settings.max_connections)
         proxies = settings.trusted_proxies
         config = uvicorn.Config(
             "clv.service.app:create_app",
             factory=True,
             workers=settings.workers,
-            http="clv.service.connections:Protocol",
+            http="clv.service.protocol:Protocol",
+            ws="none",
             log_level=settings.log_level.lower(),
-            log_config=configuration(settings),
+            log_config=log_config,
             access_log=False,
             server_header=False,
             forwarded_allow_ips="*" if "*" in proxies else list(proxies),
@@ -70,9 +82,34 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
             say(AnonymousAccess.of(settings).warning or _OPEN_HERE)
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C after all is done: a success, too
             if settings.workers == 1:
-                uvicorn.Server(config).run(sockets=[listening])
+                _run(uvicorn.Server(config), listening, folder)
             else:
-                Multiprocess(config, sockets=[listening]).run()
+                workers = _Workers(config, sockets=[listening])
+                if signal.SIGHUP not in ending:
+                    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                workers.run()
+
+
+class _Workers(Multiprocess):
+    """Ends at SIGHUP as at SIGTERM; uvicorn would start each worker anew."""
+
+    def handle_hup(self) -> None:
+        """End."""
+        self.handle_term()
+
+
+def _run(server: uvicorn.Server, listening: socket.socket, folder: Path) -> None:
+    """Serve in this process, and end it at once if a list is still being judged at the end.
+
+    Whatever had to be closed is closed by then. The interpreter would wait for DuckDB, or crash it.
+    """
+    try:
+        server.run(sockets=[listening])
+    finally:
+        if any(thread.name == THREADS for thread in threading.enumerate()):
+            shutil.rmtree(folder, ignore_errors=True)
+            logging.shutdown()
+            os._exit(0 if server.started else 1)
 
 
 def _has_keys(settings: Settings) -> bool:
@@ -83,28 +120,3 @@ def _has_keys(settings: Settings) -> bool:
         return bool(KeyStore(engine).keys())
     finally:
         engine.dispose()
-
-
-def _allow_connections(connections: int) -> None:
-    """Each connection is an open file, and what a shell allows by default is few."""
-    wanted = connections + 512
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY not in (soft, hard) and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except (OSError, OverflowError) as error:
-        listening.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ServeError(
-            f"Cannot listen on {host}:{port}: {reason}. "
-            "Stop what is there, or choose another with --port or CLV_PORT."
-        ) from error
-    listening.set_inheritable(True)
-    return listening

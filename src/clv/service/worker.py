@@ -9,18 +9,27 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from clv.aside import Aside
-from clv.errors import NotTrainedError, PromotionError, RegistryError, StoreError
+from clv.errors import (
+    DatabaseMovedError,
+    NotTrainedError,
+    PromotionError,
+    RegistryError,
+    StoreError,
+)
 from clv.registry import Registry, Version
 from clv.service.access import Keyring
 from clv.service.anonymous import AnonymousAccess
+from clv.service.connections import Connections
 from clv.service.metrics import Metrics
 from clv.service.models import Models, load
 from clv.service.problems import RefusedError
 from clv.service.reality import Reality
+from clv.service.receiving import Bodies
 from clv.service.schemas import ReadyOut
 from clv.service.sessions import Guesses
+from clv.service.uploads import Uploads
 from clv.settings import Settings, unknown_variables
-from clv.tracking import RequestLog, RequestQueries
+from clv.tracking import RequestLog, RequestQueries, database_warnings
 
 __all__ = ["Worker", "worker_of"]
 
@@ -50,8 +59,10 @@ class Worker:
     metrics: Metrics
     queries: RequestQueries
     reality: Reality
+    uploads: Uploads
+    bodies: Bodies
+    connections: Connections
     draining: bool = False
-    judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), init=False)
     guesses: Guesses = field(default_factory=Guesses, init=False)
     _unknown: list[str] = field(default_factory=unknown_variables, init=False)
     _registry_calls: Aside = field(
@@ -93,12 +104,20 @@ class Worker:
         )
 
     def warnings(self) -> list[str]:
-        """What needs somebody's attention although predictions are answered."""
+        """What needs attention although this worker is ready."""
         anonymous = None if self.keyring.required else AnonymousAccess.of(self.settings).warning
-        return [*self.models.warnings(), *filter(None, [anonymous]), *self._unknown]
+        return [
+            *self.models.warnings(),
+            *self.connections.warnings(),
+            *self.metrics.warnings(),
+            *database_warnings(self.settings.tracking_url),
+            *filter(None, [anonymous]),
+            *self._unknown,
+        ]
 
     def pulse(self) -> None:
         """Bring the gauges up to date."""
+        self.metrics.check()
         self.metrics.set_state(
             self.models.versions(), self.request_log.waiting_rows, len(self.warnings())
         )
@@ -168,6 +187,8 @@ class Worker:
         failure = self._check.exception()
         if failure is None:
             return ""
+        if isinstance(failure, DatabaseMovedError):
+            return str(failure)
         if isinstance(failure, StoreError):
             return "The tracking database cannot store rows; the log says why."
         raise failure

@@ -8,7 +8,8 @@ Importing this package opens nothing.
 """
 
 from clv.tracking.backup import back_up, database_file, is_there
-from clv.tracking.database import one_at_a_time, open_database
+from clv.tracking.database import database_warnings, one_at_a_time, open_database
+from clv.tracking.guard import require_in_place
 from clv.tracking.keeping import Erased, erase, export, prune
 from clv.tracking.keys import ApiKey, KeyStore, Scope, split_key
 from clv.tracking.log import InMemoryRequestLog, RequestLog, Source, TrackedRequest
@@ -61,6 +62,7 @@ __all__ = [
     "back_up",
     "current",
     "database_file",
+    "database_warnings",
     "erase",
     "export",
     "is_there",
@@ -73,6 +75,7 @@ __all__ = [
     "read_judged",
     "read_tracked",
     "requests",
+    "require_in_place",
     "restore",
     "split_key",
     "upgrade",

@@ -1,10 +1,8 @@
 """The tracking database as one file: SQLite only, PostgreSQL has tools of its own."""
 
 import os
-import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, select
@@ -13,8 +11,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from clv.errors import OutputError, StoreError
 from clv.files import replacing
 from clv.sql import shown
+from clv.sqlite import sqlite3
 from clv.tracking.database import open_database, parse_url
 from clv.tracking.failures import explain
+from clv.tracking.guard import new_id, set_id
 from clv.tracking.tables import requests
 
 __all__ = [
@@ -73,8 +73,8 @@ def is_there(url: str) -> bool:
 def back_up(url: str, output: Path) -> int:
     """Copy a SQLite database into one file, as it was committed at one moment.
 
-    Others may write meanwhile. The copy is checked before it gets its name, and has the
-    permissions of the database.
+    Others may write meanwhile. The copy is checked before it gets its name. A new one can be read
+    by its owner alone, one that is replaced keeps its permissions.
 
     Parameters
     ----------
@@ -162,9 +162,11 @@ def copy_of(connection: Connection, file: Path, output: Path) -> Iterator[Path]:
     try:
         # Absolute: some builds of SQLite take a name that begins with "file:" for a URI.
         with replacing(output.absolute()) as part:
-            with suppress(PermissionError):  # not every disk has permissions
-                shutil.copymode(file, part)
+            if not output.exists():  # of the owner alone: it holds what customers spent
+                part.chmod(0o600)
             _vacuum_into(connection, part, output)
+            with closing(sqlite3.connect(part)) as copy:
+                set_id(copy, new_id())
             if (problem := integrity(part)) is not None:
                 raise StoreError(
                     f"The copy of the tracking database {file} is not sound ({problem}), so it was "

@@ -1,22 +1,33 @@
 """Opening the tracking database: SQLite for one machine, PostgreSQL for more."""
 
 import hashlib
-import sqlite3
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from clv.errors import StoreError
 from clv.sql import with_driver
+from clv.sqlite import sqlite3, use_one_sqlite, warning
 from clv.tracking.failures import LOCK_TIMEOUT_S, explain
+from clv.tracking.guard import guard, require_in_place
 
-__all__ = ["alone", "one_at_a_time", "open_database", "parse_url"]
+__all__ = [
+    "alone",
+    "database_warnings",
+    "one_at_a_time",
+    "one_writer",
+    "open_database",
+    "parse_url",
+]
 
 _EXPECTED = (
     "Expected CLV_DATABASE_URL like sqlite:////folder/tracking.sqlite or "
@@ -32,6 +43,8 @@ _SQLITE, _POSTGRESQL = ("sqlite", "sqlite+pysqlite"), "postgresql+psycopg"
 # A server that is switched off or cut off is noticed in seconds, not when TCP gives up after
 # minutes. Each can be set in the URL instead.
 _PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 30}
+
+_one_writer: WeakKeyDictionary[Dialect, Lock] = WeakKeyDictionary()
 
 _POOL = {
     # The writer, its two readers, that of pages, that of outcomes, one that monitors, and one for a
@@ -78,10 +91,29 @@ def alone(engine: Engine) -> Iterator[Connection]:
     For what reads before it writes: two at once would each miss what the other writes.
     """
     options = {"sqlite_begin": "BEGIN IMMEDIATE"}
-    with engine.connect().execution_options(**options) as connection, connection.begin():
+    with (
+        one_writer(engine),
+        engine.connect().execution_options(**options) as connection,
+        connection.begin(),
+    ):
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ALONE})"))
         yield connection
+    require_in_place(engine)
+
+
+@contextmanager
+def one_writer(engine: Engine) -> Iterator[None]:
+    """Have the writers of this process take turns at a SQLite file.
+
+    A thread that waits here goes on at once when its turn comes; SQLite would have it look again
+    every now and then. Other processes are waited for in that way.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with _one_writer.setdefault(engine.dialect, Lock()):
+        yield
 
 
 @contextmanager
@@ -142,6 +174,12 @@ def parse_url(address: str) -> URL:
     return url
 
 
+def database_warnings(address: str) -> list[str]:
+    """What to know about the database software that a URL leads to; empty if nothing."""
+    said = warning() if parse_url(address).drivername in _SQLITE else None
+    return [] if said is None else [said]
+
+
 def _open_sqlite(url: URL) -> Engine:
     name = url.database or ":memory:"
     if name == ":memory:" or name.startswith("file:"):
@@ -156,8 +194,18 @@ def _open_sqlite(url: URL) -> Engine:
             f"The folder of the tracking database {name} cannot be made: {error.strerror}. "
             "Make it, or set CLV_DATABASE_URL to a file elsewhere."
         ) from error
+    # Who asked about whom is nobody else's to read. SQLite gives what it keeps beside it the same.
+    with suppress(OSError):  # it is there, or SQLite says what is wrong
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    use_one_sqlite()
     engine = create_engine(url, **_POOL)
-    event.listen(engine, "connect", _prepare_sqlite)
+    watch = guard(engine)
+
+    def prepare(connection: Any, record: object) -> None:
+        _prepare_sqlite(connection, record)
+        watch.connected(connection)
+
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -171,6 +219,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # With NORMAL, rows that were acknowledged are lost when the power fails.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # So that what SQLite keeps beside the file is there from now on.
+    connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -1,12 +1,11 @@
 """What a failing tracking database means to a person: what is wrong, and what to do."""
 
-import sqlite3
-
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from clv.errors import StoreError
 from clv.sql import READABLE, shown
+from clv.sqlite import sqlite3
 
 __all__ = ["LOCK_TIMEOUT_S", "PATIENCE_S", "explain", "hangs"]
 
@@ -94,6 +93,8 @@ def explain(error: BaseException, url: URL) -> StoreError:
 
     Neither the password nor the values of a statement are in its text.
     """
+    if isinstance(error, StoreError):
+        return type(error)(str(error))
     return StoreError(
         _ADVICE[_reason(error)].format(database=shown(url), detail=_detail(error, url))
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +15,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
     text,
     update,
@@ -22,7 +23,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from clv.tracking.database import alone
 from clv.tracking.failures import explain
 from clv.tracking.promises import KEYS, UNMATCHED, counted, is_of_passenger, sums_of, week_of
 from clv.tracking.tables import (
@@ -33,10 +33,10 @@ from clv.tracking.tables import (
     promise_sums,
     requests,
 )
+from clv.tracking.turns import CHUNK_ROWS, Turns
 
 __all__ = ["Erased", "erase", "export", "prune"]
 
-_DAY = timedelta(days=1)
 _PERSONAL = {"requests": requests, "outcomes": outcomes, "outcome_history": outcome_history}
 
 
@@ -56,33 +56,37 @@ def _ignore(_rows: int) -> None:
 def prune(engine: Engine, before: datetime, told: Callable[[int], None] = _ignore) -> Erased:
     """Delete what was asked before a moment, with its outcomes, once it is added up.
 
-    No figure of the monitoring changes by it. Goes by days, each in a transaction of its own: those
-    who predict meanwhile wait for no more than one, and whoever is killed goes on later.
+    No figure of the monitoring changes by it. It goes on some rows at a time, each with its sums in
+    a transaction of its own, so that predictions are stored in between; after an interruption,
+    prune again.
 
     Parameters
     ----------
     engine : Engine
     before : datetime
-        Aware. Outcomes without a prediction go where they were received before.
+        Aware. Outcomes without a prediction go if they were received before.
     told : callable, optional
-        Called after each day with the predictions deleted.
+        Called after each transaction with the predictions deleted.
 
     Raises
     ------
     StoreError
-        Where the database fails; days that were done stay done.
+        If the database fails; what was pruned until then stays so.
     """
-    gone = Erased()
+    turns, gone = Turns(engine), Erased()
     try:
-        while (end := _next_end(engine, before)) is not None:
-            with alone(engine) as connection:
-                some = _prune_asked_before(connection, end)
-            told(some.requests)
-            gone = _sum(gone, some)
-        with alone(engine) as connection:
-            return _sum(gone, _prune_unmatched(connection, before))
+        for step in (_prune_requests, _prune_unmatched):
+            is_done = False
+            while not is_done:
+                with turns.turn() as connection:
+                    some = step(connection, before)
+                if some.requests:
+                    told(some.requests)
+                gone = _sum(gone, some)
+                is_done = some == Erased()
     except SQLAlchemyError as error:
         raise explain(error, engine.url) from error
+    return gone
 
 
 def export(engine: Engine, passenger_id: int) -> dict[str, list[dict[str, Any]]]:
@@ -148,29 +152,29 @@ def _forget_log(connection: Connection) -> None:
     connection.connection.cursor().execute("PRAGMA secure_delete = OFF")
 
 
-def _next_end(engine: Engine, before: datetime) -> datetime | None:
-    """The end of the oldest day of which something is to go, or None."""
-    with engine.connect() as connection:
-        oldest: datetime | None = connection.scalar(select(func.min(requests.c.requested_at)))
-    if oldest is None or oldest >= before:
-        return None
-    midnight = oldest.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
-    return min(midnight, before)
-
-
-def _prune_asked_before(connection: Connection, end: datetime) -> Erased:
-    old = requests.c.requested_at < end
-    these = select(requests.c.passenger_id).where(old)
-    promises = counted(requests.c.passenger_id.in_(these))
-    connection.execute(update(requests).where(old, requests.c.id.in_(promises)).values(counts=True))
-    now_counted = and_(old, requests.c.counts.is_(True))
+def _prune_requests(connection: Connection, before: datetime) -> Erased:
+    """Prune the oldest requests; nothing if none is old enough."""
+    this = requests.c
+    oldest = (
+        select(this.requested_at, this.id)
+        .where(this.requested_at < before)
+        .order_by(this.requested_at, this.id)
+        .limit(CHUNK_ROWS)
+    )
+    found = connection.execute(oldest).all()
+    if not found:
+        return Erased()
+    at, last = found[-1]
+    old = and_(this.requested_at <= at, or_(this.requested_at < at, this.id <= last))
+    these = select(this.passenger_id).where(old)
+    promises = counted(this.passenger_id.in_(these))
+    connection.execute(update(requests).where(old, this.id.in_(promises)).values(counts=True))
+    now_counted = and_(old, this.counts.is_(True))
     for sums in sums_of(connection.dialect.name, now_counted):
         _add(connection, sums)
-    whose = select(requests.c.passenger_id).where(now_counted)
+    whose = select(this.passenger_id).where(now_counted)
     connection.execute(
-        update(requests)
-        .where(requests.c.requested_at >= end, requests.c.passenger_id.in_(whose))
-        .values(counts=False)
+        update(requests).where(~old, this.passenger_id.in_(whose)).values(counts=False)
     )
     corrections = _delete(connection, outcome_history, outcome_history.c.passenger_id.in_(whose))
     known = _delete(connection, outcomes, outcomes.c.passenger_id.in_(whose))
@@ -178,11 +182,16 @@ def _prune_asked_before(connection: Connection, end: datetime) -> Erased:
 
 
 def _prune_unmatched(connection: Connection, before: datetime) -> Erased:
-    """Outcomes of passengers of whom no prediction is kept."""
-    old = and_(
-        outcomes.c.received_at < before,
-        ~exists().where(requests.c.passenger_id == outcomes.c.passenger_id, is_of_passenger()),
-    )
+    """Prune outcomes of passengers of whom no prediction is kept; nothing if there are none."""
+    whose = connection.scalars(
+        select(outcomes.c.passenger_id)
+        .where(
+            outcomes.c.received_at < before,
+            ~exists().where(requests.c.passenger_id == outcomes.c.passenger_id, is_of_passenger()),
+        )
+        .limit(CHUNK_ROWS)
+    ).all()
+    old = outcomes.c.passenger_id.in_(whose)
     week = week_of(connection.dialect.name, outcomes.c.received_at)
     counts = {"customers": func.count()}
     columns: dict[str, Any] = {"model_version": literal(UNMATCHED), "beside": literal("")}
@@ -195,7 +204,6 @@ def _prune_unmatched(connection: Connection, before: datetime) -> Erased:
         .where(old)
         .group_by(text("3")),
     )
-    whose = select(outcomes.c.passenger_id).where(old)
     corrections = _delete(connection, outcome_history, outcome_history.c.passenger_id.in_(whose))
     return Erased(0, _delete(connection, outcomes, old), corrections)
 

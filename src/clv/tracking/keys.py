@@ -31,6 +31,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from clv.errors import StoreError, UsageError
 from clv.tracking.failures import explain
+from clv.tracking.guard import require_in_place
 from clv.tracking.tables import api_keys
 
 __all__ = ["ApiKey", "KeyStore", "Scope", "split_key"]
@@ -237,6 +238,7 @@ class KeyStore:
         try:
             with self._engine.begin() as connection:
                 yield connection
+            require_in_place(self._engine)
         except SQLAlchemyError as error:
             raise explain(error, self._engine.url) from error
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -13,7 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clv.errors import StoreError
 from clv.sql import shown
+from clv.sqlite import sqlite3
 from clv.tracking.failures import explain
+from clv.tracking.guard import new_id, set_id
 from clv.tracking.tables import VERSION_TABLE
 
 __all__ = ["SCRIPTS", "current", "downgrade", "newest", "revisions", "upgrade"]
@@ -68,7 +71,10 @@ def upgrade(engine: Engine) -> str | None:
     StoreError
         Where the database is newer than this code, or fails.
     """
-    return _migrate(engine, lambda config: command.upgrade(config, "head"))
+    before = _migrate(engine, lambda config: command.upgrade(config, "head"))
+    if engine.dialect.name == "sqlite":
+        _identify(engine)
+    return before
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -83,6 +89,26 @@ def downgrade(engine: Engine, revision: str) -> None:
         Where the database is newer than this code, or fails.
     """
     _migrate(engine, lambda config: command.downgrade(config, revision))
+
+
+def _identify(engine: Engine) -> None:
+    """Give a SQLite file its id, if it has none: see `clv.tracking.guard`."""
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            driver: Any = connection.connection.driver_connection
+            if _has_id(driver):
+                return
+            driver.execute("BEGIN IMMEDIATE")
+            if not _has_id(driver):  # nor got it from another process meanwhile
+                set_id(driver, new_id())
+            driver.execute("COMMIT")
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)")  # into the file itself
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise explain(error, engine.url) from error
+
+
+def _has_id(connection: Any) -> bool:
+    return bool(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _migrate(engine: Engine, step: Callable[[Config], None]) -> str | None:

@@ -3,7 +3,7 @@
 `clv.tracking.promises` says which prediction an outcome is held against.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -13,18 +13,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from clv.schema import Window
-from clv.tracking.database import alone
 from clv.tracking.failures import explain
 from clv.tracking.promises import counted, is_judged
 from clv.tracking.tables import outcome_history, outcomes, requests
+from clv.tracking.turns import CHUNK_ROWS, Turns
 
 __all__ = ["Outcome", "OutcomeStore", "Recorded"]
 
 _WINDOW = Window()
 _OBSERVED = timedelta(days=_WINDOW.observation_days)
 _HORIZON = timedelta(days=_WINDOW.horizon_days)
-# Values of one IN: SQLite takes 32,766.
-_IDS = 5_000
 
 
 class Outcome(NamedTuple):
@@ -134,12 +132,15 @@ class OutcomeStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._turns = Turns(engine)
 
     def record(self, sent: Sequence[Outcome], now: datetime) -> Recorded:
-        """Keep outcomes, all or none; once it returns they are committed.
+        """Keep outcomes; once it returns they are committed.
 
-        The same outcomes again change nothing. Of one passenger the one that was drawn up last is
-        in force; of those drawn up at once, the one that came last.
+        They are stored some at a time, so that predictions are stored in between; if the database
+        fails, those before are kept. Send all again then: the same outcomes again change nothing.
+        Of one passenger the one that was drawn up last is in force; of those drawn up at once, the
+        one that came last.
 
         Parameters
         ----------
@@ -148,11 +149,15 @@ class OutcomeStore:
         now : datetime
             Aware.
         """
+        counts, matches = Recorded(), _Matches()
         try:
-            with alone(self._engine) as connection:
-                return _record(connection, sent, now)
+            for first in range(0, len(sent), CHUNK_ROWS):
+                with self._turns.turn() as connection:
+                    some, found = _record(connection, sent[first : first + CHUNK_ROWS], now)
+                counts, matches = counts + some, matches.then(found)
         except SQLAlchemyError as error:
             raise explain(error, self._engine.url) from error
+        return replace(counts, unmatched=len(matches.unmatched), early=len(matches.early))
 
     def count(self) -> int:
         """Outcomes in force."""
@@ -163,7 +168,26 @@ class OutcomeStore:
             raise explain(error, self._engine.url) from error
 
 
-def _record(connection: Connection, sent: Sequence[Outcome], now: datetime) -> Recorded:
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    """Passengers, and which of them have no prediction that counts or an outcome too early."""
+
+    passengers: frozenset[int] = frozenset()
+    unmatched: frozenset[int] = frozenset()
+    early: frozenset[int] = frozenset()
+
+    def then(self, later: "_Matches") -> "_Matches":
+        """Both; what was found later holds."""
+        return _Matches(
+            self.passengers | later.passengers,
+            (self.unmatched - later.passengers) | later.unmatched,
+            (self.early - later.passengers) | later.early,
+        )
+
+
+def _record(
+    connection: Connection, sent: Sequence[Outcome], now: datetime
+) -> tuple[Recorded, _Matches]:
     ids = list(dict.fromkeys(one.passenger_id for one in sent))
     kept = _kept(connection, ids)
     accepted = corrected = unchanged = outdated = 0
@@ -188,8 +212,7 @@ def _record(connection: Connection, sent: Sequence[Outcome], now: datetime) -> R
         kept[one.passenger_id] = new
         changed.add(one.passenger_id)
     _write(connection, [kept[one] for one in ids if one in changed], history)
-    unmatched, early = _held_against(connection, ids, kept)
-    return Recorded(accepted, corrected, unchanged, outdated, unmatched, early)
+    return Recorded(accepted, corrected, unchanged, outdated), _held_against(connection, ids, kept)
 
 
 def _merged(before: _Kept | None, one: Outcome, now: datetime) -> _Kept:
@@ -213,11 +236,8 @@ def _says(one: _Kept) -> tuple[Any, ...]:
 
 def _kept(connection: Connection, ids: Sequence[int]) -> dict[int, _Kept]:
     names = [outcomes.c[field.name] for field in fields(_Kept)]
-    found: dict[int, _Kept] = {}
-    for some in _parts(ids):
-        query = select(*names).where(outcomes.c.passenger_id.in_(some))
-        found |= {row.passenger_id: _Kept.of(row) for row in connection.execute(query)}
-    return found
+    query = select(*names).where(outcomes.c.passenger_id.in_(ids))
+    return {row.passenger_id: _Kept.of(row) for row in connection.execute(query)}
 
 
 def _write(connection: Connection, rows: list[_Kept], history: list[dict[str, Any]]) -> None:
@@ -231,34 +251,27 @@ def _write(connection: Connection, rows: list[_Kept], history: list[dict[str, An
         connection.execute(statement, [row.values() for row in rows])
 
 
-def _held_against(
-    connection: Connection, ids: Sequence[int], kept: dict[int, _Kept]
-) -> tuple[int, int]:
-    """Count those without a promise and those too early; what came early and is due now is so."""
-    matched, early, due = 0, 0, []
-    for some in _parts(ids):
-        query = (
-            select(requests.c.passenger_id, requests.c.requested_at, is_judged())
-            .join(outcomes, outcomes.c.passenger_id == requests.c.passenger_id)
-            .where(requests.c.id.in_(counted(requests.c.passenger_id.in_(some))))
-        )
-        for passenger_id, requested_at, judged in connection.execute(query):
-            matched += 1
-            if judged:
-                continue
-            now_due = replace(kept[passenger_id], known_at=kept[passenger_id].as_of)
-            asked_by = now_due.follows()["asked_by"]
-            if asked_by is not None and requested_at <= asked_by:
-                due.append(now_due)
-            else:
-                early += 1
+def _held_against(connection: Connection, ids: Sequence[int], kept: dict[int, _Kept]) -> _Matches:
+    """Find those without a promise and those too early; what came early and is due now is so."""
+    matched, early, due = set(), set(), []
+    query = (
+        select(requests.c.passenger_id, requests.c.requested_at, is_judged())
+        .join(outcomes, outcomes.c.passenger_id == requests.c.passenger_id)
+        .where(requests.c.id.in_(counted(requests.c.passenger_id.in_(ids))))
+    )
+    for passenger_id, requested_at, judged in connection.execute(query):
+        matched.add(passenger_id)
+        if judged:
+            continue
+        now_due = replace(kept[passenger_id], known_at=kept[passenger_id].as_of)
+        asked_by = now_due.follows()["asked_by"]
+        if asked_by is not None and requested_at <= asked_by:
+            due.append(now_due)
+        else:
+            early.add(passenger_id)
     if due:
         connection.execute(
             update(outcomes).where(outcomes.c.passenger_id == bindparam("of")),
             [{"of": one.passenger_id, "known_at": one.known_at, **one.follows()} for one in due],
         )
-    return len(ids) - matched, early
-
-
-def _parts(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (ids[first : first + _IDS] for first in range(0, len(ids), _IDS))
+    return _Matches(frozenset(ids), frozenset(ids) - matched, frozenset(early))

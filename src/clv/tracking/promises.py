@@ -36,6 +36,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     Double,
     Integer,
@@ -52,6 +53,8 @@ from sqlalchemy import (
     text,
     type_coerce,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from clv.tracking.tables import AMOUNTS, COUNTS, outcomes, requests
 
@@ -94,9 +97,26 @@ def counted(*where: ColumnElement[bool]) -> Select[Any]:
         .select_from(_with_outcomes())
         .where(requests.c.counts.is_not(False), is_of_passenger(), in_window, *where)
         # Rows of before 0002 promised neither probability nor interval.
-        .where(requests.c.p_return.is_not(None))
+        .where(requests.c.p_return.is_not(None), _is_moment(requests.c.requested_at))
         .group_by(requests.c.passenger_id)
     )
+
+
+class _is_moment(FunctionElement[bool]):  # noqa: N801 - named like a function of SQL
+    """Whether a column holds a moment: on SQLite it is text, in which anything may stand."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_is_moment)
+def _always(_element: object, _compiler: object, **_: Any) -> str:
+    return "true"
+
+
+@compiles(_is_moment, "sqlite")
+def _if_readable(element: FunctionElement[bool], compiler: Any, **options: Any) -> str:
+    return f"date({compiler.process(element.clauses, **options)}) IS NOT NULL"
 
 
 def is_of_passenger() -> ColumnElement[bool]:

@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     """A tracked prediction as it is shown; None for what was not kept when the row was written."""
 
     passenger_id: int | None
-    requested_at: datetime
+    requested_at: datetime | None
     recency: int
     frequency: int
     monetary: float
@@ -126,6 +126,8 @@ def _recent(connection: Connection, now: datetime) -> Recent:
         select(requests.c.requested_at).order_by(requests.c.id).limit(1)
     ).scalar()
     period: Period = "day"
+    if first is None and total:  # what stands there is no moment
+        first = now - timedelta(days=_DAYS)
     if first is None or now - first < timedelta(hours=_HOURS):
         period = "hour"
     return Recent(
@@ -168,10 +170,13 @@ def _begins(dialect: str, period: Period) -> ColumnElement[Any]:
     return func.date_trunc(period, requests.c.requested_at, "UTC")
 
 
-def _moment(begins: str | datetime) -> datetime:
+def _moment(begins: str | datetime) -> datetime | None:
     if isinstance(begins, datetime):
         return begins.astimezone(UTC)
-    return datetime.fromisoformat(begins).replace(tzinfo=UTC)
+    try:
+        return datetime.fromisoformat(begins).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _floor(at: datetime, period: Period) -> datetime:

@@ -1,7 +1,6 @@
 """A backup in the place of the tracking database: SQLite only, while others have it open."""
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from sqlalchemy import Engine, inspect, literal, select, table
 from sqlalchemy.exc import DBAPIError
 
 from clv.errors import DataError, OutputError, StoreError
+from clv.sqlite import sqlite3
 from clv.tracking.backup import (
     DAMAGED,
     UNWRITABLE,
@@ -26,6 +26,7 @@ from clv.tracking.backup import (
     opened,
 )
 from clv.tracking.failures import LOCK_TIMEOUT_S
+from clv.tracking.guard import new_id, set_id
 from clv.tracking.migrate import current, revisions, upgrade
 from clv.tracking.tables import VERSION_TABLE, metadata
 
@@ -199,6 +200,8 @@ def _replace(engine: Engine, staged: Path, before: Callable[[], None]) -> None:
     with autocommit(engine) as connection, closing(sqlite3.connect(staged)) as source:
         target = cast("sqlite3.Connection", connection.connection.driver_connection)
         _give_page_size_of(target, source)
+        (over,) = target.execute("PRAGMA user_version").fetchone()
+        set_id(source, new_id(), over or new_id())
         began = False
 
         def step(status: int, _remaining: int, _total: int) -> None:

@@ -5,6 +5,7 @@ databases. Change both together.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -20,6 +21,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.types import TypeEngine
 
 __all__ = [
     "AMOUNTS",
@@ -50,6 +53,21 @@ metadata = MetaData(
 )
 
 
+class _SqliteDateTime(sqlite.DATETIME):
+    """A moment as text; None for one that cannot be read, so that other rows can."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        read = super().result_processor(dialect, coltype)
+
+        def process(value: Any) -> datetime | None:
+            try:
+                return read(value) if read is not None else value
+            except (TypeError, ValueError):
+                return None
+
+        return process
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment: whatever zone it is given in, it is stored and read back as aware UTC.
 
@@ -59,6 +77,15 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        """SQLite keeps it as text, in which anything may stand."""
+        kind: DateTime = (
+            _SqliteDateTime()  # type: ignore[no-untyped-call]
+            if dialect.name == "sqlite"
+            else DateTime(timezone=True)
+        )
+        return dialect.type_descriptor(kind)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
         """To UTC."""

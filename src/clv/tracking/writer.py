@@ -14,13 +14,14 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from clv.aside import Aside
 from clv.errors import QueueFullError, StoreError
-from clv.tracking.database import open_database
+from clv.tracking.database import one_writer, open_database
 from clv.tracking.failures import PATIENCE_S, explain, hangs
+from clv.tracking.guard import require_in_place
 from clv.tracking.log import TrackedRequest
 from clv.tracking.migrate import upgrade
 from clv.tracking.promises import is_of_passenger
@@ -33,6 +34,8 @@ Observe = Callable[[int, bool], None]
 
 # In one statement: SQLite takes 32,766 values and PostgreSQL 65,535.
 _ROWS_A_STATEMENT = 500
+# Of one transaction that clears a table.
+_ROWS_CLEARED = 2_000
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP = TrackedRequest._fields.index("requested_at")
 
@@ -165,10 +168,17 @@ class DatabaseRequestLog:
     async def clear(self) -> int:
         """Delete all rows, those accepted before this call included, and their outcomes.
 
-        Returns how many rows that were.
+        Returns how many rows that were. Many are deleted some at a time, so that others are stored
+        in between; if the database fails, clear again.
         """
         self._refuse_when_closed()
-        return await self._accept((), _delete_all)
+        clearing, loop = _Clearing(), asyncio.get_running_loop()
+        while not clearing.is_done:
+            began = loop.time()
+            await self._accept((), clearing.step)
+            if not clearing.is_done:  # as long for the rows that came meanwhile
+                await asyncio.sleep(loop.time() - began)
+        return clearing.cleared
 
     async def check(self) -> None:
         """See that rows can be stored: one is, and deleted again, in one transaction.
@@ -279,6 +289,13 @@ class DatabaseRequestLog:
         # Many rows a statement, not many runs of a statement: the driver lets go of Python's global
         # lock in each run, and a busy event loop gives it back only milliseconds later.
         one_statement = jobs[0].alone is None and len(rows) <= _ROWS_A_STATEMENT
+        with one_writer(self._engine):
+            stored = self._store(jobs, rows, one_statement=one_statement)
+        # Nobody is told of rows that are in a file which was deleted or replaced meanwhile.
+        require_in_place(self._engine)
+        return stored
+
+    def _store(self, jobs: list[_Job], rows: list[TrackedRequest], *, one_statement: bool) -> int:
         with (self._single if one_statement else self._engine).begin() as connection:
             if jobs[0].alone is not None:
                 return jobs[0].alone(connection)
@@ -318,10 +335,34 @@ def _insert_of(rows: int, placeholder: str) -> str:
     return f"INSERT INTO {requests.name} ({columns}) VALUES {', '.join([one] * rows)}"  # noqa: S608
 
 
-def _delete_all(connection: Connection) -> int:
-    for made_of_them in (promise_sums, outcome_history, outcomes):
-        connection.execute(delete(made_of_them))
-    return connection.execute(delete(requests)).rowcount
+class _Clearing:
+    """Deletes everything up to the newest request of its first step, some rows in each step."""
+
+    def __init__(self) -> None:
+        self.cleared = 0
+        self.is_done = False
+        self._newest: int | None = None
+
+    def step(self, connection: Connection) -> int:
+        if self._newest is None:
+            self._newest = connection.scalar(select(func.max(requests.c.id))) or 0
+        left = _ROWS_CLEARED
+        for table in (promise_sums, outcome_history, outcomes, requests):
+            gone = self._delete(connection, table, left)
+            left -= gone
+            if table is requests:
+                self.cleared += gone
+        self.is_done = left > 0
+        return 0
+
+    def _delete(self, connection: Connection, table: Table, most: int) -> int:
+        """Delete the first rows of a table; how many there were."""
+        keys = list(table.primary_key)
+        some = select(*keys).order_by(*keys).limit(most)
+        if table is requests:
+            some = some.where(requests.c.id <= self._newest)
+        these = tuple_(*keys).in_(some) if len(keys) > 1 else keys[0].in_(some)
+        return int(connection.execute(delete(table).where(these)).rowcount)
 
 
 def _write_and_take_back(connection: Connection) -> int:

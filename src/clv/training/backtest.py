@@ -78,7 +78,7 @@ def backtest(history: History, recipe: Any, *, seed: int, progress: Progress) ->
         The champion's, with its parameters; fitted anew at each origin, calibration included.
     seed : int
     progress : Progress
-        Told of each cohort.
+        A stage with a step for each cohort; none if there are no cohorts.
 
     Returns
     -------
@@ -89,7 +89,10 @@ def backtest(history: History, recipe: Any, *, seed: int, progress: Progress) ->
     # In an order of its own, because folds go by position: how a table is sorted decides nothing.
     by_id = np.argsort(history.ids.astype(str), kind="stable")
     history = history[by_id]
-    for start, end, known, tested in _origins(history):
+    origins = list(_origins(history))
+    if origins:
+        progress.start("younger cohorts", len(origins))
+    for start, end, known, tested in origins:
         # As in the search: what was known early may be too little for this recipe.
         with suppress(ValueError, LightGBMError):
             cohorts.append(_test(history[known], history[tested], recipe, start, end, seed))

@@ -146,7 +146,7 @@ def _with_others(history: History, source: History) -> tuple[History, int]:
     both = replace(
         history,
         ids=np.concatenate((others.ids, history.ids)),
-        activity=Activity.of(*np.vstack((others.activity.matrix(), history.activity.matrix())).T),
+        activity=Activity(*np.vstack((others.activity.matrix(), history.activity.matrix())).T),
         outcome=np.concatenate((others.outcome, history.outcome)),
         returned=np.concatenate((others.returned, history.returned)),
         registered_at=np.concatenate((dates, np.asarray(history.registered_at))),

@@ -19,7 +19,7 @@ from clv.metrics import (
 )
 from clv.models.candidates import Candidate, candidates
 from clv.schema import Floats, Mask
-from clv.training.backtest import COHORTS, Cohort, backtest
+from clv.training.backtest import Cohort, backtest
 from clv.training.fitted import Fitted, finish
 from clv.training.noise import NoiseFloor, noise_floor
 from clv.training.progress import Progress, Silent
@@ -183,8 +183,6 @@ def train(
         progress.step()
         progress.start("repeated splits", TIMES)
         repeats = repeat(history, champion.estimator, seed=seed, progress=progress)
-        if history.registered_at is not None:
-            progress.start("younger cohorts", COHORTS)
         cohorts = backtest(history, champion.estimator, seed=seed, progress=progress)
     return TrainingResult(
         history=history,

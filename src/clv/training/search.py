@@ -12,12 +12,13 @@ from sklearn.base import clone
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 
+from clv.bundle.cells import MAX_CELLS
 from clv.errors import DataError
 from clv.metrics import PairedDifference, mse, paired_difference, squared_errors
 from clv.models.candidates import AVERAGE, AVERAGED, Candidate
 from clv.models.estimators import AverageRegressor
 from clv.models.laws import broken_law
-from clv.models.tabulate import MAX_CELLS, size_of
+from clv.models.tabulate import size_of
 from clv.schema import Floats, Ints
 from clv.training.progress import Progress
 
@@ -133,7 +134,8 @@ def _search_one(
 ) -> Contender:
     points = int(np.prod([len(values) for values in candidate.grid.values()]))
     trials = plan.trials if plan.kind == "optuna" and candidate.space else 0
-    progress.start(candidate.name, (points + trials + 1) * FOLDS)
+    searched = points + trials if points + trials > 1 else 0
+    progress.start(candidate.name, (searched + 1) * FOLDS)
 
     def score(estimator: Any, rows: Floats, actual: Floats) -> float:
         progress.step()
@@ -145,8 +147,10 @@ def _search_one(
         from clv.training.tune import tune  # noqa: PLC0415
 
         parameters = tune(candidate, X, y, folds=folds, score=score, trials=trials, seed=seed)
-    else:
+    elif searched:
         parameters = _best_of_the_grid(candidate, X, y, folds, score)
+    else:
+        parameters = {name: values[0] for name, values in sorted(candidate.grid.items())}
     estimator = clone(candidate.estimator).set_params(**parameters)
     started = time.perf_counter()
     estimator.fit(X, y)

@@ -4,8 +4,8 @@
         for batch in source.batches(["id", "recency_7"]):
             ...
 
-CSV, Parquet and DuckDB files go through DuckDB; SQLite and everything else that is a database goes
-through SQLAlchemy. Sources are opened read-only and never changed.
+Text, Parquet and DuckDB files and workbooks go through DuckDB; SQLite and everything else that is
+a database goes through SQLAlchemy. Sources are opened read-only and never changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,16 @@ from pathlib import Path
 
 import duckdb
 
+from clv.data.dates import DATED_NAMES
+from clv.data.numbers import NumberFormat
 from clv.data.sources.databases import database_source, read_only
-from clv.data.sources.files import DuckDBSource, file_source, reading
+from clv.data.sources.duck import NO_INSTALLS, DuckDBSource
+from clv.data.sources.files import file_source
 from clv.data.sources.source import (
     BATCH_ROWS,
     KINDS,
+    TEXT_FILES,
+    WORKBOOKS,
     Source,
     listed,
     nearest,
@@ -31,6 +36,9 @@ from clv.sql import database_url, shown
 
 __all__ = [
     "BATCH_ROWS",
+    "NO_INSTALLS",
+    "TEXT_FILES",
+    "WORKBOOKS",
     "DuckDBSource",
     "Source",
     "listed",
@@ -48,45 +56,58 @@ def open_source(
     table: str = DEFAULT_TABLE,
     *,
     ids: Sequence[str] = ID_NAMES,
+    text: Sequence[str] = DATED_NAMES,
     memory_limit: str | None = None,
     connection: duckdb.DuckDBPyConnection | None = None,
+    numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
 ) -> Iterator[Source]:
     """Open a SOURCE for reading.
 
     Parameters
     ----------
     location : str or Path
-        A `.csv`, `.parquet`, `.sqlite` or `.duckdb` file, or a SQLAlchemy URL.
+        A `.csv`, `.parquet`, `.xlsx`, `.ods`, `.sqlite` or `.duckdb` file, or a SQLAlchemy URL.
     table : str
-        The table to read, where the source holds tables; `schema.table` is understood.
+        The table to read, or the sheet of a workbook; `schema.table` is understood.
     ids : sequence of str
         What a column of ids may be called: the first that is there is read as it is written.
+    text : sequence of str
+        Columns of text files that are read as they are written, whatever DuckDB takes them for.
     memory_limit : str, optional
         What DuckDB may use to read a file, as in '1GB'; by default most of what there is.
     connection : DuckDBPyConnection, optional
-        Where a file is read, with that connection's own limits; by default in one of its own.
+        Reads text and Parquet files, with that connection's own limits; by default each file has
+        one of its own.
+    numbers : NumberFormat, optional
+        How the numbers of the table are written; by default each column decides.
 
     Raises
     ------
     DataError
         Where there is no such file, table or server, or it cannot be read.
     """
-    text = str(location)
-    url = database_url(text) if "://" in text else None
+    address = str(location)
+    url = database_url(address) if "://" in address else None
     if url is not None and url.get_backend_name() != "sqlite":
-        with database_source(url, table, shown(url), None) as source:
+        with database_source(url, table, shown(url), None, numbers) as source:
             yield source
         return
-    path = Path(text if url is None else url.database or ":memory:")
-    name = text if url is None else shown(url)
+    path = Path(address if url is None else url.database or ":memory:")
+    name = address if url is None else shown(url)
     _require_file(path, name)
     if url is not None or path.name.lower().endswith(_SQLITE_FILES):
-        with database_source(read_only(path, name), table, name, path) as source:
+        with database_source(read_only(path, name), table, name, path, numbers) as source:
             yield source
-    elif connection is not None:
-        yield reading(connection, path, table, ids)
     else:
-        with file_source(path, table, ids, memory_limit) as source:
+        with file_source(
+            path,
+            table,
+            ids,
+            text=text,
+            memory_limit=memory_limit,
+            connection=connection,
+            numbers=numbers,
+        ) as source:
             yield source
 
 

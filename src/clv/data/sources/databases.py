@@ -11,6 +11,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
+from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
 from clv.data.sources.source import BATCH_ROWS, Source, no_such_table, unreadable
 from clv.errors import DataError
 
@@ -27,6 +29,8 @@ class _SQLSource:
     columns: list[str]
     engine: sa.Engine
     table: sa.TableClause
+    numbers: NumberFormat
+    findings: Sequence[Finding] = ()
 
     def count(self) -> int:
         try:
@@ -35,6 +39,30 @@ class _SQLSource:
                 return int(connection.execute(query).scalar_one())
         except SQLAlchemyError as error:
             raise unreadable(self.name, error) from error
+
+    def texts(self, columns: Sequence[str]) -> list[str]:
+        """By the type that each column is declared to have; in SQLite, by what it holds."""
+        if self.engine.dialect.name != "sqlite":
+            is_text = sa.types.String
+            declared = sa.inspect(self.engine).get_columns(self.table.name, self.table.schema)
+            return [
+                str(one["name"])
+                for one in declared
+                if one["name"] in columns and isinstance(one["type"], is_text)
+            ]
+        holds = (
+            sa.select(sa.literal(1))
+            .select_from(self.table)
+            .where(sa.func.typeof(self.table.c[column]) == "text")
+            .exists()
+            for column in columns
+        )
+        try:
+            with self.engine.connect() as connection:
+                found = connection.execute(sa.select(*holds)).one()
+        except SQLAlchemyError as error:
+            raise unreadable(self.name, error) from error
+        return [column for column, is_text in zip(columns, found, strict=True) if is_text]
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         query = sa.select(*(self.table.c[column] for column in columns))
@@ -64,7 +92,9 @@ def read_only(path: Path, name: str) -> sa.URL:
 
 
 @contextmanager
-def database_source(url: sa.URL, table: str, name: str, file: Path | None) -> Iterator[Source]:
+def database_source(
+    url: sa.URL, table: str, name: str, file: Path | None, numbers: NumberFormat
+) -> Iterator[Source]:
     """Open a table; `file` is the database's, where it is one."""
     patience = {"sqlite": {"timeout": _PATIENCE_S}, "postgresql": {"connect_timeout": _PATIENCE_S}}
     try:
@@ -86,7 +116,7 @@ def database_source(url: sa.URL, table: str, name: str, file: Path | None) -> It
         except (SQLAlchemyError, ValueError, TypeError) as error:
             raise unreadable(name, error) from error
         clause = sa.table(bare, *(sa.column(column) for column in columns), schema=schema or None)
-        yield _SQLSource(name, file, columns, engine, clause)
+        yield _SQLSource(name, file, columns, engine, clause, numbers)
     finally:
         engine.dispose()
 

@@ -1,136 +1,284 @@
-"""Text, Parquet and DuckDB files, through DuckDB."""
+"""Text, Parquet and DuckDB files and workbooks, through DuckDB."""
 
 import csv
 import glob
-import gzip
 import io
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from tempfile import mkdtemp
 
 import duckdb
-import pyarrow as pa
 
+from clv.data.findings import Finding
 from clv.data.formulas import unescaped_sql
-from clv.data.sources.source import (
-    BATCH_ROWS,
-    KINDS,
-    TEXT_FILES,
-    Source,
-    no_such_table,
-    unreadable,
+from clv.data.numbers import AMBIGUOUS, NumberFormat
+from clv.data.sources.duck import DuckDBSource, attach, attach_table, connect, literal, lock, quote
+from clv.data.sources.opened import (
+    DELIMITERS,
+    TextTable,
+    as_utf8,
+    begins,
+    is_gzip,
+    opened,
+    prepared,
+    require_sound_gzip,
 )
+from clv.data.sources.source import KINDS, TEXT_FILES, WORKBOOKS, unreadable
+from clv.data.sources.workbooks import sheet_to_csv
 from clv.errors import DataError
+from clv.schema import NOBODY
 
-__all__ = ["DuckDBSource", "file_source", "reading"]
+__all__ = ["file_source"]
 
 # sample_size=-1: types are settled by the whole file, so that a stray word in the last row is
 # reported with its row and does not end the read in the middle. skip and comment: DuckDB would
-# leave out rows until the others are of one length, silently.
-_CSV = "sample_size=-1, header=true, skip=0, comment=''"
-_DECIMAL_COMMA = ", decimal_separator=','"
-_DELIMITERS = ",;\t|"
+# leave out rows until the others are of one length, silently. decimal_separator: it would take
+# 1,234 for 1.234 just so; clv.data.numbers decides.
+_CSV = "sample_size=-1, header=true, skip=0, comment='', decimal_separator='.'"
 # What DuckDB needs to find out how a table is written grows with the square of its columns.
 _MOST_COLUMNS = 1_000
 _MOST_HEADER_BYTES = 2**20
-# How other files begin that were given the name of a text table.
-_NO_TEXT = {
-    b"PK": "it is an Excel workbook or another archive; save the sheet as 'CSV UTF-8'",
-    b"\xd0\xcf": "it is an old Excel workbook; save the sheet as 'CSV UTF-8'",
-    b"\xff\xfe": "it is text in UTF-16; save it as 'CSV UTF-8'",
-    b"\xfe\xff": "it is text in UTF-16; save it as 'CSV UTF-8'",
-    b"%PDF": "it is a PDF; export the table as 'CSV UTF-8'",
-}
-
-
-@dataclass(frozen=True)
-class DuckDBSource:
-    """A file that DuckDB reads: other queries of its connection may read `relation`, too."""
-
-    name: str
-    file: Path
-    columns: list[str]
-    connection: duckdb.DuckDBPyConnection
-    relation: str  # SQL after FROM
-
-    def count(self) -> int:
-        """Rows in the table."""
-        try:
-            return int(self._query("count(*)").fetchall()[0][0])
-        except duckdb.Error as error:
-            raise unreadable(self.name, error) from error
-
-    def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        """The given columns, at most `rows` rows at a time."""
-        try:
-            found = self._query(", ".join(map(_quote, columns)))
-            yield from found.to_arrow_reader(rows)
-        except (duckdb.Error, pa.ArrowException) as error:
-            raise unreadable(self.name, error) from error
-
-    def _query(self, selected: str) -> duckdb.DuckDBPyRelation:
-        try:
-            query = f"SELECT {selected} FROM {self.relation}"  # noqa: S608 - quoted names only
-            return self.connection.sql(query)
-        except duckdb.Error as error:
-            raise unreadable(self.name, error) from error
+# How .xlsx and .ods begin, and .xls: also under the name of a text table.
+_WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_NOT_UTF8 = "it is not text in UTF-8; save it as 'CSV UTF-8'"
 
 
 @contextmanager
 def file_source(
-    path: Path, table: str, ids: Sequence[str], memory_limit: str | None
-) -> Iterator[Source]:
-    """Open a file; its suffix says what it is, and `table` is for those that hold several."""
-    with duckdb.connect(":memory:") as connection:
-        if memory_limit:
-            connection.execute(f"SET memory_limit = {_literal(memory_limit)}")
-        yield reading(connection, path, table, ids)
+    path: Path,
+    table: str,
+    ids: Sequence[str],
+    *,
+    text: Sequence[str] = (),
+    memory_limit: str | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
+    numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+) -> Iterator[DuckDBSource]:
+    """Open a file; its suffix says what it is, and `table` is for those that hold several.
 
-
-def reading(
-    connection: duckdb.DuckDBPyConnection, path: Path, table: str, ids: Sequence[str]
-) -> DuckDBSource:
-    """A file, read through a connection that stays open as long as it is read.
+    A connection that is given is used for what is read where it is; its owner locks it.
 
     Raises
     ------
     DataError
-        Where the file cannot be read, or is of no known kind.
+        If the file cannot be read, or its type is not supported.
     """
-    suffix = path.name.lower()
-    is_text = suffix.endswith(TEXT_FILES)
-    if is_text:
-        _require_header(path)
-        relation = _csv(path, _CSV)
-    elif suffix.endswith(".parquet") or path.is_dir():
-        relation = f"read_parquet({_escaped(path)})"
-    elif suffix.endswith(".duckdb"):
-        relation = _attach(connection, path, table)
+    name = path.name.lower()
+    with ExitStack() as stack:
+        if name.endswith(".duckdb"):
+            own = connect(stack, memory_limit)
+            relation, is_view = attach(own, path, table)
+            if connection is not None and not is_view:  # a table is data; views stay locked in
+                own, relation = connection, attach_table(connection, path, relation)
+            yield _typed(own, path, relation, ids, numbers)
+        elif name.endswith(".parquet") or path.is_dir():
+            own = connection or _locked(stack, memory_limit, path)
+            yield _typed(own, path, f"read_parquet({_escaped(path)})", ids, numbers)
+        elif name.endswith((*TEXT_FILES, *WORKBOOKS)):
+            table_text = _text_of(path, table, ids, stack)
+            reader = _TextReader(path, table_text, ids, text, numbers)
+            try:
+                source = reader.source(connection or _locked(stack, memory_limit, table_text.path))
+            except _NotUTF8Error:
+                reader.text = as_utf8(path, _folder(stack))
+                source = reader.source(connection or _locked(stack, memory_limit, reader.text.path))
+            yield source
+        else:
+            raise DataError(f"Unsupported file type: '{path}'. Expected a {KINDS}")
+
+
+class _NotUTF8Error(Exception):
+    pass
+
+
+def _locked(stack: ExitStack, memory_limit: str | None, path: Path) -> duckdb.DuckDBPyConnection:
+    connection = connect(stack, memory_limit)
+    if path.is_dir():
+        lock(connection, folders=[path])
+    elif glob.escape(str(path)) != str(path):  # read by a pattern, which takes its folder
+        lock(connection, folders=[path.resolve().parent, path.parent])
     else:
-        raise DataError(f"'{path}' is of no known kind. Expected a {KINDS}")
+        lock(connection, path)
+    return connection
+
+
+def _folder(stack: ExitStack) -> Path:
+    """A folder for a copy, of the owner alone and gone with the source."""
+    folder = mkdtemp(prefix="clv-table-")
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _text_of(path: Path, table: str, ids: Sequence[str], stack: ExitStack) -> TextTable:
+    if path.name.lower().endswith(WORKBOOKS) or begins(path, *_WORKBOOK_MARKS):
+        folder = _folder(stack)
+        sheets, sheet, findings = sheet_to_csv(path, table, ids, folder / "sheet.csv")
+        text = prepared(folder / "sheet.csv", str(path), lambda: folder)
+        found = (*findings, *text.findings)
+        return TextTable(text.path, ",", text.lines_above, found, tuple(sheets), sheet)
+    if is_gzip(path):
+        require_sound_gzip(path, str(path))
+    text = prepared(path, str(path), lambda: _folder(stack))
+    _require_header(text.path, str(path))
+    return text
+
+
+def _typed(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    relation: str,
+    ids: Sequence[str],
+    numbers: NumberFormat,
+) -> DuckDBSource:
+    """A table whose columns have types; ids that are whole floats are whole numbers."""
     try:
-        described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+        types = _types(connection, relation)
+        name = next((one for one in ids if one in types), None)
+        if name is not None and types[name].startswith(("DOUBLE", "FLOAT", "DECIMAL")):
+            column = quote(name)
+            whole = f"{column}::DOUBLE = floor({column}::DOUBLE) AND abs({column}) < 2.0 ** 53"
+            query = f"FROM {relation} SELECT bool_and({whole} OR isnan({column}::DOUBLE))"
+            all_whole = connection.execute(query).fetchall()[0][0]
+            types[name] = "BIGINT" if all_whole else "VARCHAR"
+            known = f"CASE WHEN NOT isnan({column}::DOUBLE) THEN {column}::{types[name]} END"
+            relation = f"(SELECT * REPLACE ({known} AS {column}) FROM {relation})"  # noqa: S608
     except duckdb.Error as error:
-        fault = _fault_of_text(path) if is_text else ""
-        raise unreadable(str(path), fault or error) from error
-    columns = [str(row[0]) for row in described]
-    if len(columns) == 1 and any(delimiter in columns[0] for delimiter in _DELIMITERS):
-        # DuckDB reads a table with rows of unequal length as one column of whole lines.
-        raise unreadable(str(path), _fault_of_text(path) or "it has one column only")
-    if is_text:
-        options = _CSV
-        id_name = next((name for name in ids if name in columns), None)
-        if _has_decimal_commas(connection, path, described, id_name):
-            options += _DECIMAL_COMMA
-        relation = _with_ids_as_written(connection, path, id_name, options)
-        relation = _unescaped(relation, [row[0] for row in described if row[1] == "VARCHAR"])
-    return DuckDBSource(str(path), path, columns, connection, relation)
+        raise unreadable(str(path), error) from error
+    return DuckDBSource(str(path), path, types, connection, relation, numbers)
 
 
-def _csv(path: Path, options: str) -> str:
-    return f"read_csv({_escaped(path)}, {options})"
+def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+    return {str(row[0]): str(row[1]) for row in described}
+
+
+class _TextReader:
+    """Finds out how the columns of a text table are to be read."""
+
+    def __init__(
+        self,
+        path: Path,
+        text: TextTable,
+        ids: Sequence[str],
+        as_written: Sequence[str],
+        numbers: NumberFormat,
+    ) -> None:
+        self.path, self.text, self.ids, self.numbers = path, text, ids, numbers
+        self.as_written = as_written
+
+    def source(self, connection: duckdb.DuckDBPyConnection) -> DuckDBSource:
+        """The table, its ids as they are written, and numbers as text unless they are plain."""
+        try:
+            types = _types(connection, self._csv())
+        except duckdb.Error as error:
+            fault = self._fault()
+            raise unreadable(str(self.path), fault or error) from error
+        if len(types) == 1 and any(mark in next(iter(types)) for mark in DELIMITERS):
+            # DuckDB reads a table with rows of unequal length as one column of whole lines.
+            raise unreadable(str(self.path), self._fault() or "it has one column only")
+        try:
+            name = next((one for one in self.ids if one in types), None)
+            texts = [
+                column
+                for column, kind in types.items()
+                if kind == "DOUBLE" and column != name and not self._is_plain(connection, column)
+            ]
+            texts += [one for one in types if one in self.as_written and one not in texts]
+            relation, findings = self._with_ids(connection, name, texts)
+            types = _types(connection, relation)
+            relation = _unescaped(relation, [one for one in types if types[one] == "VARCHAR"])
+        except duckdb.Error as error:
+            raise unreadable(str(self.path), error) from error
+        return DuckDBSource(
+            str(self.path),
+            self.path,
+            types,
+            connection,
+            relation,
+            self.numbers,
+            (*self.text.findings, *findings),
+            sheets=self.text.sheets,
+            sheet=self.text.sheet,
+            temporary=self.text.path != self.path,
+        )
+
+    def _csv(self, texts: Sequence[str] = (), options: str = _CSV) -> str:
+        options += f", compression={'gzip' if is_gzip(self.text.path) else 'none'}"
+        if self.text.delimiter:
+            options += f", delim={literal(self.text.delimiter)}"
+        if texts:
+            kinds = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in texts)
+            options += f", types={{{kinds}}}"
+        return f"read_csv({_escaped(self.text.path)}, {options})"
+
+    def _is_plain(self, connection: duckdb.DuckDBPyConnection, column: str) -> bool:
+        """Whether points are decimal marks for sure: 8.5 tells, 1.234 does not.
+
+        The first value that tells ends the search, so that it costs next to nothing.
+        """
+        if self.numbers.given:
+            return False  # what the user says is compared with what is written
+        name = quote(column)
+        written = f"FROM {self._csv([column])} SELECT 1 WHERE contains({name}, '.') AND"
+        tells = f"NOT regexp_matches(trim({name}), {literal(AMBIGUOUS)})"
+        if connection.execute(f"{written} {tells} LIMIT 1").fetchall():
+            return True
+        return not connection.execute(f"{written} true LIMIT 1").fetchall()
+
+    def _with_ids(
+        self, connection: duckdb.DuckDBPyConnection, name: str | None, texts: list[str]
+    ) -> tuple[str, list[Finding]]:
+        """Read ids as text, unless all are whole numbers: 1.10 is not 1.1, and 007 is not 7."""
+        if name is None:
+            return self._csv(texts), []
+        column, as_text = quote(name), self._csv(list(dict.fromkeys([*texts, name])))
+        # There is one plain way to write an integer of 64 bits; what reads back differently is
+        # text. Programs that know no missing whole numbers write 70001.0.
+        digits = rf"regexp_replace({column}, '\.0+$', '')"
+        number = f"TRY_CAST({digits} AS BIGINT)"
+        nobody = f"lower(trim({column})) IN ({', '.join(map(literal, sorted(NOBODY)))})"
+        counts = (
+            f"count_if({number}::VARCHAR IS DISTINCT FROM {digits} AND NOT {nobody})",
+            f"count_if({digits} <> {column})",
+            f"count_if({nobody})",
+        )
+        query = f"FROM {as_text} SELECT {', '.join(counts)}"
+        odd, pointed, words = connection.execute(query).fetchall()[0]
+        if odd:
+            return as_text, []
+        if not pointed and not words:
+            return self._csv(texts), []
+        findings = []
+        if pointed:
+            says = "whole numbers written with a point, as 70001.0"
+            action = "They are whole numbers: 70001."
+            findings.append(Finding("kept", "whole-ids", name, int(pointed), says, action))
+        return f"(SELECT * REPLACE ({number} AS {column}) FROM {as_text})", findings  # noqa: S608
+
+    def _fault(self) -> str:
+        """Where a text table stops being one, which DuckDB does not say; '' if nowhere."""
+        try:
+            with (
+                opened(self.text.path) as file,
+                io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+            ):
+                header = text.readline()
+                text.seek(0)
+                lines = csv.reader(text, delimiter=max(DELIMITERS, key=header.count))
+                expected = len(next(lines))
+                for cells in lines:
+                    if cells and len(cells) != expected:
+                        line = lines.line_num + self.text.lines_above
+                        return f"line {line:,} has {len(cells)} cells, the header {expected}"
+        except UnicodeDecodeError as error:
+            if self.text.path == self.path:
+                raise _NotUTF8Error from error
+            return _NOT_UTF8
+        except (OSError, EOFError, csv.Error, StopIteration):
+            return ""
+        return ""
 
 
 def _escaped(path: Path) -> str:
@@ -139,136 +287,30 @@ def _escaped(path: Path) -> str:
     A folder is read as all the Parquet files in it, as Spark writes them.
     """
     escaped = glob.escape(str(path))
-    return _literal(f"{escaped}/*.parquet" if path.is_dir() else escaped)
+    return literal(f"{escaped}/*.parquet" if path.is_dir() else escaped)
 
 
-def _require_header(path: Path) -> None:
-    """Refuse what no table of customers begins with, before it costs anything to read."""
+def _require_header(path: Path, name: str) -> None:
+    """Refuse a first line that no table begins with, before it costs anything to read."""
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             header = file.readline(_MOST_HEADER_BYTES)
     except (OSError, EOFError):  # DuckDB says what is wrong
         return
-    for begins, fault in _NO_TEXT.items():
-        if header.startswith(begins):
-            raise unreadable(str(path), fault)
-    if b"\0" in header:
-        raise unreadable(str(path), "it is not text in UTF-8; save it as 'CSV UTF-8'")
-    cells = 1 + max(header.count(delimiter.encode()) for delimiter in _DELIMITERS)
+    cells = 1 + max(header.count(delimiter.encode()) for delimiter in DELIMITERS)
     if cells > _MOST_COLUMNS:
         raise unreadable(
-            str(path), f"its first line has {cells:,} cells; at most {_MOST_COLUMNS:,} are read"
+            name, f"its first line has {cells:,} cells; at most {_MOST_COLUMNS:,} are read"
         )
     if len(header) == _MOST_HEADER_BYTES and not header.endswith(b"\n"):
         raise unreadable(
-            str(path), f"its first line is longer than {_MOST_HEADER_BYTES:,} bytes: no header"
+            name, f"its first line is longer than {_MOST_HEADER_BYTES:,} bytes: no header"
         )
-
-
-def _opened(path: Path) -> BinaryIO:
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    return cast("BinaryIO", opened(path, "rb"))
-
-
-def _has_decimal_commas(
-    connection: duckdb.DuckDBPyConnection,
-    path: Path,
-    described: Sequence[tuple[str, ...]],
-    id_name: str | None,
-) -> bool:
-    """Whether a column that was taken for text holds numbers as 8,50, and nothing else."""
-    texts = [row[0] for row in described if row[1] == "VARCHAR" and row[0] != id_name]
-    if not texts:
-        return False
-    numbers = " OR ".join(
-        f"(bool_and(regexp_full_match({column}, '-?[0-9]+(,[0-9]+)?')) "
-        f"AND bool_or(contains({column}, ',')))"
-        for column in map(_quote, texts)
-    )
-    query = f"SELECT {numbers} FROM {_csv(path, _CSV)}"  # noqa: S608 - quoted names only
-    try:
-        found = connection.execute(query).fetchall()
-    except duckdb.Error as error:
-        raise unreadable(str(path), error) from error
-    return bool(found[0][0])
-
-
-def _with_ids_as_written(
-    connection: duckdb.DuckDBPyConnection, path: Path, name: str | None, options: str
-) -> str:
-    """Read ids as text, unless all are plain integers: 1.10 is not 1.1, and 007 is not 7."""
-    relation = _csv(path, options)
-    if name is None:
-        return relation
-    as_text = _csv(path, f"{options}, types={{{_literal(name)}: 'VARCHAR'}}")
-    # There is one plain way to write an integer of 64 bits; what reads back differently is text.
-    read_back = f"TRY_CAST({_quote(name)} AS BIGINT)::VARCHAR"
-    query = (
-        f"SELECT count(*) FROM {as_text} WHERE {_quote(name)} IS NOT NULL "  # noqa: S608 - quoted
-        f"AND {read_back} IS DISTINCT FROM {_quote(name)}"
-    )
-    try:
-        odd = connection.execute(query).fetchall()[0][0]
-    except duckdb.Error as error:
-        raise unreadable(str(path), error) from error
-    return as_text if odd else relation
 
 
 def _unescaped(relation: str, texts: Sequence[str]) -> str:
     """Read text as it was before `clv.data.formulas` made it safe for spreadsheets."""
     if not texts:
         return relation
-    read = ", ".join(f"{unescaped_sql(name)} AS {name}" for name in map(_quote, texts))
+    read = ", ".join(f"{unescaped_sql(name)} AS {name}" for name in map(quote, texts))
     return f"(SELECT * REPLACE ({read}) FROM {relation})"  # noqa: S608 - quoted names only
-
-
-def _fault_of_text(path: Path) -> str:
-    """Where a text table stops being one, which DuckDB does not say; '' where none is found."""
-    try:
-        with (
-            _opened(path) as file,
-            io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
-        ):
-            header = text.readline()
-            text.seek(0)
-            lines = csv.reader(text, delimiter=max(_DELIMITERS, key=header.count))
-            expected = len(next(lines))
-            for cells in lines:
-                if cells and len(cells) != expected:
-                    return f"line {lines.line_num:,} has {len(cells)} cells, the header {expected}"
-    except UnicodeDecodeError:
-        return "it is not text in UTF-8; save it as 'CSV UTF-8'"
-    except (OSError, EOFError, csv.Error, StopIteration):
-        return ""
-    return ""
-
-
-def _attach(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> str:
-    """Attach a DuckDB file read-only and say how its table is called in SQL."""
-    try:
-        alias = f"source_{len(connection.execute('SHOW DATABASES').fetchall())}"
-        connection.execute(f"ATTACH {_literal(str(path))} AS {alias} (READ_ONLY)")
-        found = connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $1 "
-            "UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
-            "WHERE database_name = $1 AND NOT internal",
-            [alias],
-        ).fetchall()
-    except duckdb.Error as error:
-        raise unreadable(str(path), error) from error
-    tables = {
-        name if schema == "main" else f"{schema}.{name}": f"{_quote(schema)}.{_quote(name)}"
-        for schema, name in found
-    }
-    wanted = table.removeprefix("main.")
-    if wanted not in tables:
-        raise no_such_table(str(path), table, list(tables))
-    return f"{alias}.{tables[wanted]}"
-
-
-def _quote(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

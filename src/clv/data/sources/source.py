@@ -7,6 +7,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from clv.data.findings import Finding
+from clv.data.numbers import NumberFormat
 from clv.errors import DataError, UsageError
 from clv.sql import cause_of
 
@@ -14,6 +16,7 @@ __all__ = [
     "BATCH_ROWS",
     "KINDS",
     "TEXT_FILES",
+    "WORKBOOKS",
     "Source",
     "listed",
     "nearest",
@@ -22,8 +25,9 @@ __all__ = [
 ]
 
 BATCH_ROWS = 65_536
-TEXT_FILES = (".csv", ".csv.gz", ".tsv")
-KINDS = ".csv, .parquet, .sqlite or .duckdb file, or a database URL such as postgresql://..."
+TEXT_FILES = (".csv", ".csv.gz", ".tsv", ".txt")
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+KINDS = ".csv, .parquet, .xlsx, .sqlite or .duckdb file, or a database URL such as postgresql://..."
 
 
 class Source(Protocol):
@@ -41,8 +45,19 @@ class Source(Protocol):
     def columns(self) -> list[str]:
         """The columns there are."""
 
+    @property
+    def numbers(self) -> NumberFormat:
+        """How the user says that its numbers are written."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What was done to read it: another encoding, lines above the header, a sheet."""
+
     def count(self) -> int:
         """Rows in the table."""
+
+    def texts(self, columns: Sequence[str]) -> list[str]:
+        """Those of the columns that may hold text; the others are numbers, dates or the like."""
 
     def batches(self, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The given columns, at most `rows` rows at a time."""
@@ -92,10 +107,12 @@ def unreadable(name: str, fault: Exception | str) -> DataError:
     """Says the cause in one line, and what to look at."""
     cause = cause_of(fault)
     hint = "Check that it is what its name says and that it can be read."
+    if "save " in cause or "export " in cause:
+        hint = ""  # it says already what to do
     if " lock" in cause:
         hint = "Another program is writing to it: let that finish, or copy the file."
     elif "FATAL" in cause or "password" in cause:
         hint = "Check user, password and database."
     elif "connect" in cause.lower() or " host " in cause:
         hint = "Check host, port and that the server is up."
-    return DataError(f"'{name}' cannot be read: {cause}. {hint}")
+    return DataError(f"'{name}' cannot be read: {cause}. {hint}".rstrip())

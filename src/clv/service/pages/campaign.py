@@ -21,10 +21,15 @@ __all__ = ["chosen_passengers", "verdict"]
 async def verdict(request: Request) -> Response:
     """The verdict on an uploaded list, as HTML to be put into the page."""
     judged = await judge_upload(request, request.query_params.multi_items())
-    currency = worker_of(request).settings.currency
-    return HTMLResponse(
-        await asyncio.to_thread(verdict_part, judged.evaluation, judged.customers, currency)
+    part = await asyncio.to_thread(
+        verdict_part,
+        judged.evaluation,
+        judged.segment,
+        judged.customers,
+        judged.model_version,
+        worker_of(request).settings.currency,
     )
+    return HTMLResponse(part)
 
 
 async def chosen_passengers(request: Request) -> Response:

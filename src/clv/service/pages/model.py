@@ -5,8 +5,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
 from pydantic import TypeAdapter, ValidationError
 
 from clv.bundle import Manifest
@@ -76,6 +78,11 @@ class ModelView:
     history: tuple[Decision, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def source(self) -> str:
+        """What the model was trained on, without the folders of the machine that trained it."""
+        return _without_folders(self.manifest.data.source, self.manifest) if self.manifest else ""
+
 
 async def model_view(worker: Worker) -> ModelView:
     """Gather it. A registry that is away takes what it would tell, and not the page."""
@@ -101,12 +108,14 @@ async def model_view(worker: Worker) -> ModelView:
         versions,
         before,
         history,
-        tuple(worker.models.warnings()),
+        tuple(worker.warnings()),
     )
 
 
-def report_page(registry: Registry, number: str) -> bytes:
+def report_page(registry: Registry, number: str) -> str:
     """The report of a version's training, a page of its own; blocks.
+
+    It does not name the folders of the machine that trained, which are nothing to its readers.
 
     Raises
     ------
@@ -117,7 +126,17 @@ def report_page(registry: Registry, number: str) -> bytes:
     """
     from clv.evaluation import REPORT_PAGE  # noqa: PLC0415 - see `_read`
 
-    return registry.report(number, REPORT_PAGE).read_bytes()
+    page = registry.report(number, REPORT_PAGE).read_text(encoding="utf-8")
+    return _without_folders(page, Manifest.read(registry.bundle(number)))
+
+
+def _without_folders(text: str, manifest: Manifest) -> str:
+    """The text with the names of the files that were learnt from in place of their paths."""
+    for source in manifest.data.source.split(" and "):
+        if "/" in source and "://" not in source:
+            for written in (source, str(escape(source))):  # in a page, as it stands in HTML
+                text = text.replace(written, Path(source).name)
+    return text
 
 
 def _registered(
@@ -143,7 +162,8 @@ def _read(registry: Registry, number: str) -> Training:
     from clv.evaluation import REPORT_JSON, Evaluation  # noqa: PLC0415
     from clv.evaluation.page import pictures_of  # noqa: PLC0415
 
-    report = json.loads(registry.report(number, REPORT_JSON).read_bytes())
+    text = registry.report(number, REPORT_JSON).read_text(encoding="utf-8")
+    report = json.loads(_without_folders(text, Manifest.read(registry.bundle(number))))
     try:
         pictures = pictures_of(TypeAdapter(Evaluation).validate_python(report["evaluation"]))
     except ValidationError as error:

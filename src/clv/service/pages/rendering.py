@@ -1,6 +1,5 @@
 """Templates to answers: what all pages have in common."""
 
-import re
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -17,7 +16,7 @@ from clv.service.pages.static import address
 from clv.service.worker import worker_of
 from clv.tracking import ApiKey, Scope
 
-__all__ = ["may", "page"]
+__all__ = ["may", "page", "part"]
 
 #: Only what this service serves: no script or style in the text of a page, nothing from elsewhere.
 _POLICY = "; ".join(
@@ -64,6 +63,11 @@ def page(
     return HTMLResponse(text, status, headers={"content-security-policy": _POLICY})
 
 
+def part(template: str, **values: Any) -> str:
+    """Fill a template that a script puts into a page."""
+    return _templates().get_template(template).render(**values)
+
+
 def may(request: Request, scope: Scope) -> bool:
     """Whether who asks may do what takes this scope; without keys everybody may."""
     key: ApiKey | None = request.scope.get(KEY)
@@ -82,7 +86,6 @@ def _templates() -> jinja2.Environment:
     templates.globals["static"] = address
     templates.filters["moment"] = _moment
     templates.filters["day"] = day
-    templates.filters["without_folders"] = _without_folders
     templates.filters["figure"] = _figure
     templates.filters["prose"] = prose
     return templates
@@ -90,11 +93,6 @@ def _templates() -> jinja2.Environment:
 
 def _moment(at: datetime) -> str:
     return f"{at:%-d %b %Y, %H:%M} UTC"
-
-
-def _without_folders(source: str) -> str:
-    """A source by its name alone: folders and hosts of a server are nobody's business."""
-    return re.sub(r"[^\s'\"]*/", "", source)
 
 
 def _figure(value: float | None, form: str) -> str:

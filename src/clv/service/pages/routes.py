@@ -6,9 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from clv.errors import ClvError
+from clv.service.judging import ACCEPTED
 from clv.service.pages.campaign import chosen_passengers, verdict
 from clv.service.pages.model import model_view, report_page
 from clv.service.pages.predict import answer_form, show_form
+from clv.service.pages.preview import preview
 from clv.service.pages.rendering import may, page
 from clv.service.pages.signin import show_form as show_signin
 from clv.service.pages.signin import sign_in, sign_out
@@ -27,7 +29,7 @@ _REPORT_POLICY = (
     "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'none'; base-uri 'none'"
 )
 
-_WAY_BACK = b'<body>\n<p class="back"><a href="/model">Back to Model</a></p>'
+_WAY_BACK = '<body>\n<p class="back"><a href="/model">Back to Model</a></p>'
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,12 +37,11 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 async def campaign(request: Request) -> Response:
     """A segment, and whether a campaign is worth it."""
-    columns = {"id": "who it is"} | {column.name: column.meaning for column in WINDOW.features}
     return page(
         request,
         "campaign.html",
         days=WINDOW.observation_days,
-        columns=columns,
+        accepted=ACCEPTED,
         most_bytes=worker_of(request).settings.max_upload_bytes,
     )
 
@@ -78,7 +79,7 @@ async def report(request: Request) -> Response:
             way_says="To the model",
         )
     headers = {"content-security-policy": _REPORT_POLICY}
-    content = content.replace(b"<body>", _WAY_BACK, 1)
+    content = content.replace("<body>", _WAY_BACK, 1)
     return Response(content, media_type="text/html", headers=headers)
 
 
@@ -120,6 +121,7 @@ async def static(name: str, request: Request) -> Response:
 
 router.add_api_route("/predict", show_form, methods=["GET"])
 router.add_api_route("/predict", answer_form, methods=["POST"])
+router.add_api_route("/campaign/preview", preview, methods=["POST"])
 router.add_api_route("/campaign/judge", verdict, methods=["POST"])
 router.add_api_route("/campaign/chosen", chosen_passengers, methods=["POST"])
 router.add_api_route("/signin", show_signin, methods=["GET"])

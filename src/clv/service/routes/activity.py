@@ -18,7 +18,7 @@ async def activity(request: Request) -> ActivityOut:
 
 
 @router.get("/api/requests/{passenger_id}/latest", summary="What was answered of a passenger")
-async def latest_of(passenger_id: PassengerId, request: Request) -> PassengerRequestsOut:
+async def latest_requests(passenger_id: PassengerId, request: Request) -> PassengerRequestsOut:
     """The latest 50 tracked predictions of a passenger, and how many there are in all."""
     worker = worker_of(request)
     found = await worker.queries.of_passenger(passenger_id)

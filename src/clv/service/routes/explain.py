@@ -21,7 +21,7 @@ router = APIRouter(tags=["predictions"])
 
 
 @router.get("/api/explain", summary="Explain a prediction")
-async def explain_one(
+async def explain_prediction(
     recency_7: AskedRecency,
     frequency_7: AskedFrequency,
     monetary_7: AskedMonetary,

@@ -20,9 +20,10 @@ router = APIRouter(tags=["reality"])
     openapi_extra=documented(OutcomesIn),
 )
 async def send_outcomes(request: Request) -> OutcomesOut:
-    """Keep up to 10,000 outcomes, all or none; returns once they are committed.
+    """Keep up to 10,000 outcomes; returns once they are committed.
 
-    Sending them again changes nothing, so whoever got no answer sends them again.
+    If one cannot be used, none is kept. Sending them again changes nothing: after a 503, by which
+    time some may be kept, or without an answer, send all again.
     """
     worker = worker_of(request)
     body = await parsed(OutcomesIn, request)

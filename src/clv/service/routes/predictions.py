@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from clv.bundle import Prediction, Predictor
 from clv.clock import utc_now
 from clv.schema import Activity
-from clv.service.body import documented, parsed
+from clv.service.body import FEW_VALUES, documented, parsed
 from clv.service.predicting import in_shadow, note, predict_passenger
 from clv.service.schemas import (
     BatchIn,
@@ -42,7 +42,7 @@ async def predict(request: Request) -> Response:
 
     Returns once the request is tracked.
     """
-    return await _predict(request, await parsed(PredictIn, request), "api")
+    return await _predict(request, await parsed(PredictIn, request, values=FEW_VALUES), "api")
 
 
 @router.post(
@@ -58,7 +58,7 @@ async def try_out(request: Request) -> Response:
     neither in `/api/requests/{passenger_id}` nor in the monitoring or the metrics. `id` may be left
     out.
     """
-    return await _predict(request, await parsed(TryOutIn, request), "page")
+    return await _predict(request, await parsed(TryOutIn, request, values=FEW_VALUES), "page")
 
 
 async def _predict(request: Request, asked: PredictIn | TryOutIn, source: Source) -> Response:
@@ -83,10 +83,10 @@ async def predict_batch(request: Request) -> Response:
     columns = np.array([(one.recency_7, one.frequency_7, one.monetary_7) for one in passengers]).T
 
     def ask(model: Predictor) -> list[Prediction]:
-        return model.predict(Activity.of(*columns), level=body.level).in_cents().rows()
+        return model.predict(Activity(*columns), level=body.level).in_cents().rows()
 
     said = ask(models.champion)
-    shadows: Sequence[Prediction | None] = in_shadow(models, ask) or [None] * len(said)
+    shadows: Sequence[Prediction | None] = in_shadow(worker, models, ask) or [None] * len(said)
     now = utc_now()
     await worker.request_log.append(
         [

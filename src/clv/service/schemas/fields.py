@@ -28,11 +28,21 @@ WINDOW = Window(7, 30)
 
 _RECENCY, _FREQUENCY, _MONETARY = WINDOW.features
 _INT64 = 2**63
+_EXACT = 2**53
 
 
 def whole(value: Any) -> Any:
-    """JSON does not tell 1.0 from 1, so both are whole numbers; the strict check does the rest."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """JSON does not tell 1.0 from 1, so both are whole numbers; the strict check does the rest.
+
+    A float beyond 2**53 may be a neighbour of the number that was sent.
+    """
+    if not isinstance(value, float) or not value.is_integer():
+        return value
+    if abs(value) >= _EXACT:
+        raise PydanticCustomError(
+            "whole_number", "expected a whole number; send large ones without a decimal point"
+        )
+    return int(value)
 
 
 def _decimal(text: Any) -> Any:

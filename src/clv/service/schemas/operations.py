@@ -110,7 +110,9 @@ class HistoryOut(BaseModel):
 class PromoteIn(BaseModel):
     """Why a version becomes the champion."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(
+        frozen=True, json_schema_extra={"examples": [{"reason": "better on the cohort of May"}]}
+    )
 
     reason: str = Field(default="promoted over HTTP", min_length=1, max_length=500)
 

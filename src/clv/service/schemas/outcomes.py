@@ -14,6 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from clv.clock import utc_now
+from clv.schema import CLOCK_TOLERANCE
 from clv.service.schemas.fields import WINDOW, Id, bounds, whole
 from clv.tracking import Outcome, Recorded
 
@@ -34,12 +35,17 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("moment", "expected a moment from 1970 up to now") from None
-    if not _EARLIEST <= moment <= utc_now():
-        raise PydanticCustomError("moment", "expected a moment from 1970 up to now")
-    return moment
+        raise PydanticCustomError("moment", _EXPECTED) from None
+    now = utc_now()
+    if not _EARLIEST <= moment <= now + CLOCK_TOLERANCE:
+        raise PydanticCustomError("moment", _EXPECTED)
+    return min(moment, now)
 
 
+_EXPECTED = (
+    "expected a moment from 1970 up to now; one up to a minute ahead is taken for now. "
+    "Check the clock of the sender"
+)
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _Moment = Annotated[datetime, AfterValidator(_in_utc), BeforeValidator(_text)]
 

@@ -115,7 +115,7 @@ class AskedOut(BaseModel):
     """A tracked prediction."""
 
     id: int | None = Field(description="null if it was tried out on the page without an id")
-    requested_at: datetime
+    requested_at: datetime | None = Field(description="null if the database holds no moment there")
     recency_7: int
     frequency_7: int
     monetary_7: float

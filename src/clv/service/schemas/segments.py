@@ -1,4 +1,4 @@
-"""Segments as they are asked about."""
+"""Requests and responses about segments."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -19,36 +19,43 @@ _Lift = Annotated[_Number, Field(ge=MIN_SHARE, le=MAX_LIFT)]
 
 
 class CampaignIn(BaseModel):
-    """The terms of a campaign; of an upload they stand in the query."""
+    """The terms of a campaign; for an upload they are in the query."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    margin: _Number = Field(ge=MIN_SHARE, le=1, description="share of the spend that is earned")
+    margin: _Number = Field(
+        ge=MIN_SHARE, le=1, description="share of what a passenger spends that you keep"
+    )
     cost: _Number = Field(
         ge=0,
         le=MAX_COST,
-        description="of the campaign for each passenger, in currency units",
+        description="campaign cost per passenger, in currency units",
     )
     lift: _Lift | None = Field(
         default=None,
-        description="share by which the campaign is assumed to raise the increment, 0.1 for a "
-        "tenth more; left out, the verdict speaks of what the passengers are worth",
+        description="share by which the campaign is assumed to raise further spend, 0.1 for 10%; "
+        "without it the verdict is about the value of the passengers, not about the campaign",
     )
     level: _Number = Field(
-        default=DEFAULT_LEVEL, ge=MIN_LEVEL, le=MAX_LEVEL, description="of every interval"
+        default=DEFAULT_LEVEL,
+        ge=MIN_LEVEL,
+        le=MAX_LEVEL,
+        description="confidence level of all intervals",
     )
     power: _Number = Field(
         default=0.8,
         ge=MIN_POWER,
         le=MAX_POWER,
-        description="probability with which the hold-out shall find the lift",
+        description="probability of detecting the lift with the hold-out group",
     )
     detect_lift: _Lift | None = Field(
-        default=None, description="the lift to find; default: the assumed one, or the least"
+        default=None,
+        description="lift to detect with the hold-out group; default: the assumed one, or the one "
+        "at break-even",
     )
 
     def campaign(self) -> Campaign:
-        """As it is judged."""
+        """The campaign to judge."""
         return Campaign(self.margin, self.cost, self.lift, self.level, self.power, self.detect_lift)
 
 
@@ -74,26 +81,48 @@ class SegmentIn(CampaignIn):
 
 
 class UploadIn(CampaignIn):
-    """How an uploaded list is to be read, and the terms of the campaign."""
+    """How to read an uploaded list, and the terms of the campaign."""
 
+    name: str = Field(
+        default="",
+        max_length=255,
+        description="name of the file; only its ending is used, and without one it is read as CSV",
+    )
+    sheet: str = Field(
+        default="",
+        max_length=255,
+        description="sheet of a workbook; by default the first with a column of ids",
+    )
     on_invalid: Literal["stop", "skip"] = Field(
         default="stop",
-        description="a row that cannot be used: an error, or left out and counted in `findings`",
+        description="rows that cannot be used: stop with an error, or skip and count them in "
+        "`findings`",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        default=None, description="decimal mark of the numbers; by default each column decides"
+    )
+    thousands: Literal[",", ".", "space", "'", "none"] | None = Field(
+        default=None,
+        description="thousands separator of the numbers; by default each column decides",
     )
 
 
 class ChosenIn(BaseModel):
-    """Which of an uploaded list are wanted, and for how much each at most."""
+    """Which passengers of an uploaded list to return, and the highest value to bid for one."""
 
     customers: int | None = Field(
-        default=None, ge=0, le=10**9, description="how many of the best; by default the best depth"
+        default=None,
+        ge=0,
+        le=10**9,
+        description="number of passengers, the best first; by default the best depth",
     )
     cap: float | None = Field(
         default=None,
         gt=0,
         le=MAX_COST,
         allow_inf_nan=False,
-        description="the highest value to bid for one; by default where 99% of the list lie below",
+        description="highest further spend that counts as value; by default the level that 99% of "
+        "the list stay below",
     )
     raw: bool = Field(
         default=False,
@@ -104,7 +133,10 @@ class ChosenIn(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SegmentOut(Evaluation):
-    """The verdict on a segment, of what was read, by which version."""
+    """The verdict on a segment, with what was read and the model version.
+
+    With a lift there is no `value_less_cost`; without one, no `expected_profit` and no `profit`.
+    """
 
     model_version: str
     rows_read: int

@@ -138,4 +138,4 @@ def _cells(predictor: Predictor, X: Floats, days: int) -> list[Cell]:
 
 
 def _predict(predictor: Predictor, X: Floats) -> Predictions:
-    return predictor.predict(Activity.of(*X.T))
+    return predictor.predict(Activity(*X.T))

@@ -13,7 +13,7 @@
         id, String(row.recency_7), String(row.frequency_7), money(row.monetary_7), money(row.monetary_30),
         known(row.p_return, (share) => percent(share, 1)), known(row.score_bin, String), row.model_version, known(row.source ?? null, String),
       ];
-      const when = make("time", { dateTime: row.requested_at, title: row.requested_at }, moment(row.requested_at));
+      const when = make("time", { dateTime: row.requested_at, title: row.requested_at }, row.requested_at === null ? "unknown" : moment(row.requested_at));
       return make("tr", {}, make("td", {}, when), ...cells.map((cell) => make("td", {}, cell)));
     }));
     by(`${place}-scroll`).hidden = !rows.length;

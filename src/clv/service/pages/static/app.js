@@ -154,18 +154,11 @@ window.clv = (() => {
     else near.observe(place);
   }
 
-  /** Change the layout of a picture, drawn already or not. */
-  function relayout(place, changes) {
-    const { traces, layout } = pictures.get(place);
-    pictures.set(place, { traces, layout: { ...layout, ...changes } });
-    if (place.classList.contains("js-plotly-plot")) render(place);
-  }
-
   addEventListener("beforeprint", () => {
     if (window.Plotly) for (const place of pictures.keys()) if (place.isConnected && place.offsetParent) render(place);
   });
 
   showMoney(document);
 
-  return { NO_ANSWER, ask, by, clearErrors, count, counted, currency, day, draw, fail, make, moment, money, percent, relayout, showErrors, showMoney };
+  return { NO_ANSWER, ask, by, clearErrors, count, counted, currency, day, draw, fail, make, moment, money, percent, showErrors, showMoney };
 })();

@@ -1,0 +1,201 @@
+"""Rows of a ride log and of registrations: how many there are of each kind, and what is odd."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import ibis
+from ibis import Table, Value
+
+from clv.data.findings import EXAMPLES, Finding
+from clv.features.definition import Rules, affordable, at, cents
+from clv.features.log import RegistrationColumns, RideColumns
+from clv.features.reading import LEFT_OUT
+from clv.features.times import DAY_US, instant, unix_micros
+from clv.schema import MAX_MONETARY
+
+__all__ = [
+    "Counts",
+    "Fetched",
+    "RegistrationCounts",
+    "counts_of",
+    "nobodies",
+    "number",
+    "registrations_of",
+    "total",
+    "unreadable_values",
+]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AS_REFUNDS = "They lower the money and are not rides."
+
+
+class Fetched:
+    """Whole numbers that an engine fetched as one row."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """As an engine fetched them; the sum of nothing is null in some, and 0 here."""
+        return cls(**{name: int(value or 0) for name, value in row.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Counts(Fetched):
+    """Rows of a log by what can be said of each; one row may be in several.
+
+    `refunds`, `negative` and `on_the_clock` (not at midnight) are of the `usable` ones; `first` and
+    `last` are the earliest and the latest of these, in microseconds since 1970, UTC. `zoned` times
+    say their zone and `unzoned` ones, read all the same, do not; `worded` ids are not plain whole
+    numbers, if ids are text.
+    """
+
+    rows: int
+    no_customer: int
+    no_time: int
+    no_amount: int
+    future: int
+    cancelled: int
+    foreign: int
+    refunds: int
+    negative: int
+    usable: int
+    on_the_clock: int
+    zoned: int
+    unzoned: int
+    worded: int
+    first: int
+    last: int
+
+    @property
+    def until(self) -> datetime:
+        """The latest usable ride."""
+        return _EPOCH + timedelta(microseconds=self.last)
+
+    @property
+    def begins(self) -> datetime:
+        """The earliest usable ride."""
+        return _EPOCH + timedelta(microseconds=self.first)
+
+    def findings(
+        self, columns: RideColumns, examples: Mapping[str, tuple[str, ...]], now: datetime
+    ) -> Iterator[Finding]:
+        """One for each thing that is odd about single rows."""
+        expected = "expected a date or time, as in 2026-11-01T08:30:00Z"
+        limit = f"expected a number up to {MAX_MONETARY:,.0f}"
+        for code, column, rows, says in (
+            ("no-customer", columns.customer, self.no_customer, "no customer's id"),
+            ("no-time", columns.time, self.no_time, f"no time that can be read; {expected}"),
+            ("no-amount", columns.amount, self.no_amount, f"no amount that can be read; {limit}"),
+            ("future", columns.time, self.future, f"later than now, {now:%Y-%m-%d %H:%M} UTC"),
+        ):
+            if rows:
+                shown = examples.get(code, ())
+                yield Finding("left out", code, column, rows, says, LEFT_OUT, shown)
+        if self.negative:
+            says = "negative, so taken for refunds"
+            column = columns.quantity or columns.amount
+            yield Finding("kept", "negative", column, self.negative, says, _AS_REFUNDS)
+        if self.zoned and self.unzoned:
+            says = "no time zone, where other rows have one"
+            yield Finding("kept", "no-zone", columns.time, self.unzoned, says, "They are UTC.")
+        if 0 < self.worded < self.rows - self.no_customer:
+            says = "ids that are not whole numbers, beside others that are"
+            action = "All ids are text: 007 is not 7."
+            yield Finding("kept", "text-id", columns.customer, self.worded, says, action)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationCounts(Fetched):
+    """Rows of a table of registrations by what can be said of each."""
+
+    rows: int
+    no_customer: int
+    no_date: int
+    on_the_clock: int
+
+    def findings(
+        self, columns: RegistrationColumns, examples: tuple[str, ...]
+    ) -> Iterator[Finding]:
+        """One for each thing that is odd about single rows."""
+        for code, column, rows, says, shown in (
+            ("registration-no-customer", columns.customer, self.no_customer,
+             "registrations without a customer's id", ()),
+            ("registration-no-date", columns.time, self.no_date,
+             "registrations without a date that can be read", examples),
+        ):  # fmt: skip
+            if rows:
+                yield Finding("left out", code, column, rows, says, LEFT_OUT, shown)
+
+
+def counts_of(read: Table, now: datetime, until: datetime) -> Table:
+    """One row: the fields of `Counts`; usable are rides up to `until`."""
+    whole = read.customer_id.notnull() & read.ridden_at.notnull() & affordable(read.cents)
+    taken = whole & ~read.cancelled & ~read.foreign
+    used = taken & (read.ridden_at <= at(until)).fill_null(False)
+    negative = (read.cents < 0).fill_null(False)
+    micros = unix_micros(read.ridden_at)
+    return read.agg(
+        rows=read.count(),
+        no_customer=number(read.customer_id.isnull()),
+        no_time=number(read.ridden_at.isnull()),
+        no_amount=number(~affordable(read.cents)),
+        future=number((read.ridden_at > at(now)).fill_null(False)),
+        cancelled=number(read.cancelled),
+        foreign=number(read.foreign),
+        refunds=number(used & read.refund),
+        negative=number(used & ~read.refund & negative),
+        usable=number(used),
+        on_the_clock=number(used & (micros % DAY_US != 0).fill_null(False)),
+        zoned=number(read.zoned),
+        unzoned=number(read.ridden_at.notnull() & ~read.zoned),
+        worded=number(_is_worded(read.customer_id)),
+        first=micros.min(where=used),
+        last=micros.max(where=used),
+    )
+
+
+def registrations_of(read: Table) -> Table:
+    """One row: registrations by what can be said of each."""
+    return read.agg(
+        rows=read.count(),
+        no_customer=number(read.customer_id.isnull()),
+        no_date=number(read.registered_at.isnull()),
+        on_the_clock=number((unix_micros(read.registered_at) % DAY_US != 0).fill_null(False)),
+    )
+
+
+def nobodies(written: Table) -> Table:
+    """A few values of the column of ids that name no customer; one column, `value`."""
+    named = written.filter(written.customer.isnull(), written.id_as_written.notnull())
+    return named.select(value=named.id_as_written).distinct().order_by("value").limit(EXAMPLES)
+
+
+def unreadable_values(written: Table, role: str, rules: Rules) -> Table:
+    """A few values of a column of which nothing could be read; one column, `value`."""
+    column = written[role]
+    read = (
+        instant(column, rules.notation).notnull()
+        if role == "time"
+        else affordable(cents(column, rules.amounts))
+    )
+    values = written.filter(column.notnull(), ~read).select(value=column.cast("string"))
+    return values.limit(EXAMPLES)
+
+
+def _is_worded(customer: Value) -> Value:
+    if not customer.type().is_string():
+        return customer.isnull() & ibis.literal(False)  # of a row, so that it can be summed
+    return (~customer.re_search(r"^(?:0|-?[1-9]\d{0,17})$")).fill_null(False)
+
+
+def number(where: Value) -> Value:
+    """Rows of which something holds."""
+    return total(where.cast("int64"))
+
+
+def total(numbers: Value) -> Value:
+    """The sum, and 0 of nothing."""
+    return numbers.sum().coalesce(0)
