@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date
-from importlib.resources import files
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ __all__ = [
     "write_page",
 ]
 
-_LIBRARY = files("clv") / "evaluation" / "plotly" / "plotly.min.js"
+# By its path: to import the package takes as long as to start the service.
+_LIBRARY = Path(str(distribution("plotly").locate_file("plotly/package_data/plotly.min.js")))
 _HEADING = re.compile(r'<h2 id="([a-z-]+)">(.*?)</h2>')
 
 #: How pictures call the increment.

@@ -75,7 +75,7 @@ def _files() -> dict[str, Path]:
     return {
         **{file.name: file for file in ours.iterdir()},
         **{name: swagger / name for name in _SWAGGER_FILES},
-        _PLOTLY: Path(str(files("clv") / "evaluation" / "plotly" / _PLOTLY)),
+        _PLOTLY: Path(str(distribution("plotly").locate_file(f"plotly/package_data/{_PLOTLY}"))),
     }
 
 
