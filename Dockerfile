@@ -106,7 +106,7 @@ WORKDIR /opt/clv
 COPY . .
 ENV HOME=/tmp \
     HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis
-ENTRYPOINT ["pytest", "-p", "no:cacheprovider", "-m", "not acceptance"]
+ENTRYPOINT ["pytest", "-p", "no:cacheprovider", "-m", "not acceptance and not nightly"]
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="clv test" \
       org.opencontainers.image.description="Runs the tests of clv on the installed package." \

@@ -41,11 +41,15 @@ train: $(VENV)/running ## Train (DATA=path or URL; without it, on generated pass
 
 .PHONY: test
 test: setup ## All tests
-	$(BIN)/pytest -m "not acceptance" --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -m "not acceptance and not nightly" --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: acceptance
 acceptance: setup ## The slow promises: full training on real data, the container image
 	$(BIN)/pytest -m acceptance --numprocesses 2 --dist loadfile $(ARGS)
+
+.PHONY: nightly
+nightly: setup ## What takes long: 50,000 mutated requests
+	$(BIN)/pytest -m nightly $(ARGS)
 
 .PHONY: check
 check: setup ## Lint, types, import rules, pinned requirements, generated docs

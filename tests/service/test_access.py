@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from clv.cli import main
 from clv.service.app import create_api
 from clv.settings import Settings
+from support.routes import routes_of
 from support.server import Server, serving
 from support.waiting import until as hold
 
@@ -174,16 +175,6 @@ def guarded(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def asking(guarded: Guarded) -> Iterator[httpx.Client]:
     with guarded.server.client() as client:
         yield client
-
-
-def routes_of(routes: Sequence[Any]) -> Iterator[tuple[str, str]]:
-    """Methods and paths; a kind of route that has none fails here rather than being forgotten."""
-    for route in routes:
-        included = getattr(route, "original_router", None)
-        if included is not None:
-            yield from routes_of(included.routes)
-        else:
-            yield from ((method, route.path) for method in route.methods)
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,25 @@
 """Mutated requests over all routes: no fault, no hang, no leak, no growing memory."""
 
 import io
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from clv.cli import main
-from support.fuzz import fuzz
+from clv.service.app import create_api
+from clv.settings import Settings
+from support.fuzz import TARGETS, fuzz
+from support.routes import routes_of
 from support.server import serving
 
 SCOPES = ("predict", "read", "outcomes", "admin")
 
 
 def make_keys(monkeypatch: pytest.MonkeyPatch, database: str) -> list[str]:
-    monkeypatch.setenv("CLV_DATABASE_URL", database)
     """A key of each scope."""
+    monkeypatch.setenv("CLV_DATABASE_URL", database)
     keys = []
     for scope in SCOPES:
         out = io.StringIO()
@@ -28,9 +32,25 @@ def make_keys(monkeypatch: pytest.MonkeyPatch, database: str) -> list[str]:
     return keys
 
 
+def test_every_route_is_among_those_that_are_mutated() -> None:
+    known = {(method, path) for method, path in routes_of(create_api(Settings()).routes)}
+    missing = [
+        (method, path)
+        for method, path in known
+        if method != "HEAD" and not any(method == tried and fits(path, to) for tried, to in TARGETS)
+    ]
+    assert len(known) > 20
+    assert missing == []
+
+
+def fits(path: str, target: str) -> bool:
+    """Whether a target is one of a route, such as /api/requests/{passenger_id}."""
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), target) is not None
+
+
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "with keys"])
 @pytest.mark.parametrize(
-    "requests", [300, pytest.param(25_000, marks=pytest.mark.acceptance)], ids=["some", "many"]
+    "requests", [300, pytest.param(25_000, marks=pytest.mark.nightly)], ids=["some", "many"]
 )
 def test_mutated_requests_are_answered_or_refused(
     trained_home: Path,

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Findings", "fuzz", "resident_kib"]
+__all__ = ["TARGETS", "Findings", "fuzz", "resident_kib"]
 
 _CONNECTIONS = 8
 _PATIENCE_S = 120
@@ -39,18 +39,23 @@ def _document(value: object) -> bytes:
 _REQUESTS: tuple[tuple[bytes, bytes, bytes, bytes], ...] = (
     *((b"GET", path, b"", b"") for path in (
         b"/health", b"/ready", b"/metrics", b"/docs", b"/redoc", b"/openapi.json", b"/",
-        b"/campaign", b"/model", b"/model/report", b"/reality", b"/activity",
+        b"/campaign", b"/predict", b"/model", b"/model/report", b"/monitoring", b"/reality",
+        b"/activity",
         b"/signin?next=/model",
-        b"/static/page.css", b"/api/models", b"/api/monitoring", b"/api/requests/7",
+        b"/static/page.css", b"/api/models", b"/api/models/history", b"/api/monitoring",
+        b"/api/requests/7",
         b"/api/requests/7/latest", b"/api/activity?from=2026-01-01", b"/api/explain",
         b"/api/explain?recency_7=3&frequency_7=2&monetary_7=41.5",
     )),
     (b"POST", b"/api/predict", _JSON, _document(_PASSENGER | {"level": 0.8})),
+    (b"POST", b"/api/predict/tryout", _JSON, _document(_PASSENGER)),
+    (b"POST", b"/predict", _FORM, b"recency_7=3&frequency_7=2&monetary_7=41%2C50&id=7"),
     (b"POST", b"/api/predict/batch", _JSON, _document({"passengers": [_PASSENGER] * 5})),
     (b"POST", b"/api/outcomes", _JSON, _document({"outcomes": [{"id": 7, "monetary_30": 50.0}]})),
     (b"POST", b"/api/segments/evaluate", _JSON,
         _document({"passengers": [_PASSENGER] * 3, "margin": 0.25, "cost": 2.5, "level": 0.9})),
     (b"POST", b"/api/segments/evaluate?" + _TERMS, _CSV, _LIST),
+    (b"POST", b"/campaign/preview?name=list.csv", _CSV, _LIST),
     (b"POST", b"/campaign/judge?" + _TERMS, _CSV, _LIST),
     (b"POST", b"/campaign/chosen?customers=2&" + _TERMS, _CSV, _LIST),
     (b"POST", b"/api/models/1/promote", _JSON, b'{"reason": "tried"}'),
@@ -82,6 +87,11 @@ _LAST = b"\r\n\r\nGET /health HTTP/1.1\r\nConnection: close\r\n\r\n"
 _LEAKS = re.compile(
     rb"/(?:home|root|tmp|usr|opt|var|etc|work)/[\w.-]+|\b(?:SELECT|INSERT INTO|DELETE FROM|UPDATE)"
     rb" \w+|Traceback \(most|site-packages|\w+\.py\b|\bsqlalchemy\b|\bsqlite3\b|\bpsycopg\b"
+)
+
+#: Method and path of each request.
+TARGETS = frozenset(
+    (method.decode(), target.decode().partition("?")[0]) for method, target, _, _ in _REQUESTS
 )
 _NO_LEAKS = (b"/docs", b"/redoc", b"/openapi.json", b"/static", b"/model/report")
 
