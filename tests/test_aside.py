@@ -26,6 +26,23 @@ def test_what_is_returned_and_raised_arrives() -> None:
     asyncio.run(ask())
 
 
+def test_what_is_no_exception_is_told_too_and_the_thread_goes_on() -> None:
+    class Panic(BaseException):
+        """As an extension in Rust raises it."""
+
+    def panic() -> None:
+        raise Panic("index out of bounds")
+
+    async def ask() -> None:
+        aside = Aside("test", 1, 30, late)
+        for fail in (panic, lambda: sys.exit(3)):
+            with pytest.raises(RuntimeError, match=r"index out of bounds|SystemExit\(3\)"):
+                await aside.run(fail)
+        assert await aside.run(abs, -1) == 1
+
+    asyncio.run(ask())
+
+
 def test_what_hangs_is_given_up_and_keeps_its_place_until_it_returns() -> None:
     async def ask() -> None:
         aside = Aside("test", 2, 0.05, late)

@@ -97,8 +97,11 @@ def _work(
     settle: Callable[[], None]
     try:
         settle = partial(done.set_result, function(*arguments))
-    except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
-        settle = partial(done.set_exception, error)
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+        # A panic of an extension in Rust is no `Exception`. Whatever it is, its caller is told, and
+        # neither the thread nor the loop ends by it.
+        known = error if isinstance(error, Exception) else RuntimeError(repr(error))
+        settle = partial(done.set_exception, known)
     with suppress(RuntimeError):  # the loop has ended
         loop.call_soon_threadsafe(_unless_done, done, settle)
 

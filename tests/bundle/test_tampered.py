@@ -160,6 +160,29 @@ def test_a_table_that_unpacks_to_gigabytes_is_refused_before_it_does(bundle: Pat
     assert peak < 2**26
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_table_that_lies_about_its_size_is_not_unpacked_beyond_it(
+    bundle: Path, method: int
+) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, array in arrays_of(bundle).items():
+            part = io.BytesIO()
+            np.save(part, array)
+            much = bytes(2**28) if name == "expected" else b""
+            archive.writestr(f"{name}.npy", part.getvalue() + much)
+        size = archive.getinfo("expected.npy").file_size
+    content = file.getvalue().replace(struct.pack("<I", size), struct.pack("<I", size - 2**28))
+    assert content != file.getvalue()
+    put(bundle, "serving.npz", content)
+    tracemalloc.start()
+    says = refusal(bundle)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "is no usable table" in says
+    assert peak < 2**26
+
+
 def claiming(shape: int) -> bytes:
     """Ten numbers that say that they are more."""
     header = io.BytesIO()

@@ -45,6 +45,9 @@ AnonymousAccess.of = classmethod(
 """
 
 
+_UNANSWERED = "There is no model: The registry has not answered since the start."
+
+
 @dataclass
 class Server:
     """A running server."""
@@ -83,7 +86,10 @@ def start(
     environment: dict[str, str] | None = None,
     prelude: str = "",
 ) -> Server:
-    """Serve `home`; the server is up. `prelude` is Python that its process runs first."""
+    """Serve `home`; the server is up and has looked at the registry, if that answers.
+
+    `prelude` is Python that its process runs first.
+    """
     port = port or free_port()
     output = Path(tempfile.mkdtemp(prefix="clv-server-")) / "log"
     variables = {
@@ -138,7 +144,9 @@ def _wait(server: Server) -> None:
                 raise AssertionError(f"The server ended as it started:\n{server.log()}")
             try:
                 if client.get(f"{server.url}/health", timeout=5).status_code == 200:
-                    return
+                    # A first look at the registry that takes longer is not waited for by the start.
+                    if _UNANSWERED not in client.get(f"{server.url}/ready", timeout=5).text:
+                        return
             except httpx.TransportError:
                 pass
             # Waiting for a process to start is not timing it: nothing is asserted about how long.

@@ -15,6 +15,7 @@ from clv.schema import Floats
 __all__ = ["read_arrays"]
 
 _ENCRYPTED = 0x1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those that unpack in bounded steps
 _HEADER_BYTES = 4_096
 
 
@@ -35,12 +36,23 @@ def read_arrays(content: bytes, names: Sequence[str], most: int) -> dict[str, Fl
         for member in members:
             if member.flag_bits & _ENCRYPTED:
                 raise ValueError(f"{member.filename} is encrypted")
+            if member.compress_type not in _METHODS:
+                raise ValueError(f"{member.filename} is not stored or deflated")
             if member.file_size > 8 * most + _HEADER_BYTES:
                 raise ValueError(
                     f"{member.filename} unpacks to {member.file_size:,} bytes; at most {most:,} "
                     "numbers are read"
                 )
-        return {name: _array(name, archive.read(f"{name}.npy")) for name in names}
+        return {name: _array(name, _unpacked(archive, f"{name}.npy")) for name in names}
+
+
+def _unpacked(archive: zipfile.ZipFile, member: str) -> bytes:
+    """The content of a member, no more than its size says.
+
+    `ZipFile.read` unpacks up to 2 GiB before it cuts off what goes beyond that size.
+    """
+    with archive.open(member) as file:
+        return file.read(archive.getinfo(member).file_size)
 
 
 def _array(name: str, content: bytes) -> Floats:

@@ -233,7 +233,8 @@ class Models:
         except BundleError as error:
             _log.error("Version %s, kept from before, cannot be loaded: %s", number, error)
             return
-        _log.warning("The registry named none; version %s, kept from before, serves", number)
+        why = self._away or "The registry names no champion that can be loaded."
+        _log.warning("%s Version %s, kept from before, serves", why, number)
         if self._serving is None:  # the registry may have answered meanwhile
             self._champion = predictor
             self._serving = Serving(predictor, None)
