@@ -96,7 +96,9 @@ def test_columns_of_other_shapes_are_refused(columns):
 
 
 def test_words_are_refused():
-    with pytest.raises(DataError, match="recency holds what is no number: could not convert"):
+    with pytest.raises(
+        DataError, match="recency holds a value that is not a number: could not convert"
+    ):
         Activity.of(["Monday"], [1], [1])
 
 

@@ -95,7 +95,7 @@ def target_of(path: Path) -> Path:
         target = path.resolve()
         is_folder = target.is_dir()
     except RuntimeError as error:
-        raise OutputError(f"'{path}' cannot be written: its links lead in a circle.") from error
+        raise OutputError(f"'{path}' cannot be written: its symbolic links form a loop.") from error
     except OSError as error:
         raise _unwritable(path, error) from error
     if is_folder:

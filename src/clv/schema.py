@@ -254,7 +254,7 @@ class Activity:
             try:
                 columns.append(np.atleast_1d(np.asarray(given, dtype=np.float64)))
             except (TypeError, ValueError) as error:
-                raise DataError(f"{name} holds what is no number: {error}.") from error
+                raise DataError(f"{name} holds a value that is not a number: {error}.") from error
         if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
             raise DataError(
                 f"Columns of shapes {[column.shape for column in columns]}: "

@@ -51,24 +51,24 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535, description="Port that the service binds to.")
     allow_anonymous: bool = Field(
         default=False,
-        description="Answer everything without an API key although other machines can reach the "
-        "service, as long as no key exists. Otherwise only predictions are answered there.",
+        description="While no API key exists, answer everything, even if other machines can "
+        "reach the service. Otherwise such a service only predicts.",
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Names that the service may be called by while no API key exists, besides "
+        description="Host names that are answered while no API key exists, in addition to "
         "localhost and 127.0.0.1: `clv.example.com, *.internal`, or `*` for any.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.1", "::1"),
         description="Addresses or networks of proxies whose `X-Forwarded-For` and "
-        "`X-Forwarded-Proto` are believed: `10.0.0.0/8, 192.168.1.7`, or `*` for any.",
+        "`X-Forwarded-Proto` are trusted: `10.0.0.0/8, 192.168.1.7`, or `*` for any.",
     )
     session_hours: float = Field(
         default=12.0,
         gt=0,
         le=24 * 365,
-        description="Hours after which someone who signed in to the pages has to sign in again.",
+        description="Hours until a session on the pages expires and its user has to sign in again.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Server processes.")
     poll_interval_s: float = Field(
@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     currency: str = Field(
         default="",
         pattern=r"^\S{0,8}$",
-        description="What money is counted in, shown beside it on the pages: a code such as `EUR`, "
+        description="Currency of amounts, shown next to them on the pages: a code such as `EUR`, "
         "or a sign. Default: numbers without a unit.",
     )
 

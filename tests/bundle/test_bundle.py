@@ -184,8 +184,8 @@ def test_a_folder_in_place_of_a_table_is_refused(bundle: Path) -> None:
         (lambda content: content.update(format=1), "format"),
         (lambda content: content.pop("golden"), "golden"),
         (lambda content: content["uncertainty"].pop("holdout"), "uncertainty"),
-        (lambda content: serving(content)["calibration"]["edges"].pop(), "edges do not fit"),
-        (lambda content: serving(content)["calibration"]["edges"].reverse(), "edges must rise"),
+        (lambda content: serving(content)["calibration"]["edges"].pop(), "edges do not match"),
+        (lambda content: serving(content)["calibration"]["edges"].reverse(), "edges must increase"),
         (lambda content: serving(content)["calibration"].update(floor=0), "a floor above 0"),
         (lambda content: serving(content)["support"]["counts"].pop(), "counts for"),
         (lambda content: content.update(target="profit"), "target"),
@@ -219,7 +219,7 @@ def test_what_is_no_table_is_refused_though_somebody_vouched_for_it(
 ) -> None:
     put(bundle, "serving.npz", content)
     said = refusal(bundle)
-    assert f"'{bundle / 'serving.npz'}' is no usable table" in said
+    assert f"'{bundle / 'serving.npz'}' is not a usable table" in said
     assert "Register the bundle again, or roll back" in said
 
 
@@ -263,7 +263,7 @@ def test_a_table_of_something_else_is_refused(
     assert Cells.from_bytes(table()).expected.tolist() == [0, 1, 2, 3]
     put(bundle, "serving.npz", table(**change))
     said = refusal(bundle)
-    assert "is no usable table" in said
+    assert "is not a usable table" in said
     assert fault in said
 
 
@@ -271,7 +271,7 @@ def test_a_table_that_computes_something_else_is_refused(bundle: Path) -> None:
     two = MeanRegressor().fit(np.ones((3, 3)), [1.0, 2.0, 3.0])
     put(bundle, "serving.npz", tabulate(two, returning_like_anybody()).to_bytes())
     said = refusal(bundle)
-    assert f"'{bundle}' does not compute what it did when it was written" in said
+    assert f"'{bundle}' does not give the predictions that it gave when it was written" in said
     assert "golden row 0 gives 2 as expected_increment, expected" in said
     assert "Register the bundle again, or roll back" in said
 

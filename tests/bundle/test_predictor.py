@@ -123,7 +123,7 @@ def test_minus_nothing_leaves_as_nothing(amount: float) -> None:
         ((1, 1, float("nan")), "monetary is nan"),
         ((0, 0, 5), "no ride was counted, yet money was spent"),
         ((0, 3, 5), "rides were counted, yet"),
-        (("soon", 1, 5), "recency holds what is no number"),
+        (("soon", 1, 5), "recency holds a value that is not a number"),
         ((None, 1, 5), "recency is nan"),
         (([1, 2], 1, 5), "expected three of one length"),
     ],

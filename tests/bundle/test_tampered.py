@@ -83,23 +83,26 @@ def support(content: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda content: bins(content)[0]["ratios"].reverse(), "ratios of bin 0 must not fall"),
+        (lambda content: bins(content)[0]["ratios"].reverse(), "ratios of bin 0 must not decrease"),
         (lambda content: bins(content)[1].update(ratios=[1e308] * 3), "ratios of bin 1"),
         (lambda content: bins(content)[1].update(returning=2), "returning"),
         (lambda content: bins(content)[1].update(variance=-1), "variance"),
         (lambda content: bins(content)[1].update(rows=0), "rows"),
         (lambda content: support(content).update(needed=-5), "needed"),
         (lambda content: support(content).update(observation_days=9), "of 9 days"),
-        (lambda content: support(content)["counts"].__setitem__(0, -1), "counts must lie"),
+        (lambda content: support(content)["counts"].__setitem__(0, -1), "counts must be from 0"),
         (lambda content: support(content)["counts"].__setitem__(0, 10**30), "counts"),
-        (lambda content: support(content)["edges"][2].reverse(), "edges must rise"),
+        (lambda content: support(content)["edges"][2].reverse(), "edges must increase"),
         (lambda content: content.update(golden=[]), "golden"),
         (lambda content: content.update(golden="x"), "golden"),
         (lambda content: content["golden"][0].update(p_return=2), "golden.0.p_return"),
         (lambda content: content.update(model="<b>\n{{7*7}}"), "model"),
         (lambda content: content.update(model="x" * 1_000), "model"),
         (lambda content: content["reference"]["monetary"]["shares"].pop(), "shares"),
-        (lambda content: content["reference"]["monetary"]["edges"].reverse(), "edges must rise"),
+        (
+            lambda content: content["reference"]["monetary"]["edges"].reverse(),
+            "edges must increase",
+        ),
         (lambda content: content.update(files={"../../etc/passwd": "0" * 64}), "at fault"),
     ],
 )
@@ -247,7 +250,7 @@ def broken_length(content: bytes) -> bytes:
 )  # fmt: skip
 def test_a_broken_archive_is_refused_in_words(bundle: Path, spoil: Callable[[Path], bytes]) -> None:
     put(bundle, "serving.npz", spoil(bundle))
-    assert "is no usable table" in refusal(bundle)
+    assert "is not a usable table" in refusal(bundle)
 
 
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, RuntimeError, KeyError("x")])

@@ -86,7 +86,7 @@ def test_of_passengers_worth_nothing_no_lift_is_found() -> None:
 
 def test_a_group_without_outcomes_is_refused() -> None:
     some = np.ones(5)
-    with pytest.raises(DataError, match=r"The control group has 5 passengers, of whom 0\.00 came"):
+    with pytest.raises(DataError, match=r"The control group has 5 passengers with 0\.00 actual"):
         estimate_lift((some, some), (np.zeros(5), some))
     with pytest.raises(DataError, match="The treated group has 1 passengers"):
         estimate_lift((np.ones(1), np.ones(1)), (some, some))

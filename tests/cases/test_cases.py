@@ -237,7 +237,7 @@ def test_a_table_of_another_tool_is_refused_by_the_other_meaning_of_its_recency(
     [
         ("treated.csv", "control.csv", ["2 customers are in both groups", "id 3, 4."]),
         ("treated.csv", "treated.csv", ["4 customers are in both groups", "id 1, 2, 3, 4."]),
-        ("treated.csv", "control_twice.csv", ["holds customers twice", "id 7"]),
+        ("treated.csv", "control_twice.csv", ["lists customers more than once", "id 7"]),
     ],
 )
 def test_a_lift_between_groups_that_share_customers_is_refused(

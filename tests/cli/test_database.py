@@ -173,7 +173,7 @@ def test_restoring_a_backup_of_before_there_were_keys_says_what_follows(clv, dat
     assert clv("keys", "create", "one", "--scope", "admin").code == 0
     done = clv("restore", saved, "--yes")
     assert done.code == 0
-    assert "There is no API key in it, as there was before." in done.err
+    assert "The backup holds no API key; the database did." in done.err
 
 
 def test_where_the_restore_fails_it_still_says_what_was_kept(clv, database, saved, monkeypatch):

@@ -53,7 +53,7 @@ def test_people_are_shown_what_is_odd(clv, tmp_path):
     log.write_text("id,date,amount\n1,2026-01-05,5\n1,soon,5\n2,2026-06-05,2\n")
     done = clv("features", log, "--output", tmp_path / "out.parquet")
     assert done.code == 0
-    assert "left out: date: no time that can be read; expected a date or time" in done.err
+    assert "left out: date: no readable time; expected a date or time" in done.err
     assert "'soon'" in done.err
     assert "3 rows read, 2 rides used; as of 2026-06-05 00:00 UTC" in done.out
     assert "1 more registered less than 7 days before and are left out" in done.out
@@ -63,9 +63,13 @@ def test_people_are_shown_what_is_odd(clv, tmp_path):
     ("arguments", "code", "says"),
     [
         (["--as-of", "monday"], 2, "--as-of 'monday': expected ISO 8601"),
-        (["--as-of", "2999-01-01"], 2, "2999-01-01 00:00 lies in the future"),
+        (["--as-of", "2999-01-01"], 2, "2999-01-01 00:00 is in the future"),
         (["--master", "local[1]"], 2, "--master local[1] without --engine spark"),
-        (["--engine", "spark", "--memory-limit", "1GB"], 2, "--memory-limit 1GB is DuckDB's"),
+        (
+            ["--engine", "spark", "--memory-limit", "1GB"],
+            2,
+            "--memory-limit 1GB applies to DuckDB only",
+        ),
         (["--horizon-days", "7"], 2, "expected 0 < observation_days < horizon_days"),
         (["--time-column", "when"], 1, "--time-column 'when'"),
         (["--as-of", "2025-01-01"], 1, "None of the"),

@@ -59,11 +59,11 @@ def test_a_file_of_outcomes_is_held_against_the_predictions(
     assert (said["rows"], said["accepted"], said["unmatched"], said["early"]) == (3, 3, 1, 0)
     again = clv("outcomes", "import", file, CLV_DATABASE_URL=database)
     assert again.code == 0
-    assert "3 known already" in again.out
+    assert "3 unchanged" in again.out
     shown = clv_in("monitor", CLV_DATABASE_URL=database, home=trained_home)
     assert shown.code == 0, shown.out + shown.err
     assert "No alarm." in shown.out
-    assert "2 held against a promise" in shown.out
+    assert "2 compared with a prediction" in shown.out
     found = json.loads(
         clv_in("monitor", "--json", CLV_DATABASE_URL=database, home=trained_home).out
     )
@@ -108,7 +108,7 @@ def test_rows_that_cannot_be_used_are_told_and_left_out(
 
 def test_a_file_without_any_outcome_is_an_error(clv: Any, database: str, tmp_path: Path) -> None:
     for text, says in (
-        ("id,monetary_30\nx,1\n", "no outcome that can be used"),
+        ("id,monetary_30\nx,1\n", "no usable outcome"),
         ("id,monetary_30\n", "holds no"),
         ("id,spent\n1,2\n", "Column 'monetary_value_30'"),
     ):

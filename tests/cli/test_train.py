@@ -105,7 +105,7 @@ def test_if_missing_trains_anew_where_the_champion_can_serve_nobody(
         manifest.write_text(whole)
     assert finished.code == 0
     assert re.search(
-        r"^Version 1 cannot be used \(.*manifest.*\): training anew\.$", finished.err, re.M
+        r"^Version 1 cannot be used \(.*manifest.*\): training again\.$", finished.err, re.M
     )
     assert open_registry(settings).champion() == "2"
 
@@ -138,7 +138,7 @@ def test_it_prints_the_leaderboard_and_what_became_of_it(second):
     for name in ("mean", "month = week", "boosting, Tweedie", "hurdle"):
         assert f"\n{name} " in second.out
     assert "\nChosen: " in second.out
-    assert "\nVersion 2 is champion: version 1 learnt from generated passengers; " in second.out
+    assert "\nVersion 2 is champion: version 1 was trained on generated passengers; " in second.out
     assert "model_results.csv" in second.out.split("\nWritten: ")[1]
     assert "report.html" in second.out.split("\nWritten: ")[1]
 
@@ -155,8 +155,8 @@ def test_a_challenger_is_said_to_be_one_and_how_it_could_still_serve(
     with quickly():
         finished = clv_in("train", home=trained[0])
     assert finished.code == 0
-    assert "\nVersion 3 is challenger: it learnt from generated passengers; " in finished.out
-    assert finished.out.endswith("Make it champion all the same: clv models promote 3\n")
+    assert "\nVersion 3 is challenger: it was trained on generated passengers; " in finished.out
+    assert finished.out.endswith("To promote it anyway: clv models promote 3\n")
 
 
 def test_generated_passengers_count_as_generated_also_where_data_names_them(
@@ -251,7 +251,7 @@ FAILURES: dict[Callable[[pa.Table, Path], str], str] = {
     no_bytes: "data.sqlite' is empty (0 bytes). Write the table again.",
     missing: "There is no file '",
     a_folder: "' is a folder without .parquet files. Give a .csv, .parquet, .xlsx, ",
-    other_kind: "data.xlsx' cannot be read: it is not an Excel workbook that can be read",
+    other_kind: "data.xlsx' cannot be read: it is not a readable Excel workbook",
     not_its_kind: "data.parquet' cannot be read: ",
     other_table: f"has no table '{DEFAULT_TABLE}'; tables there: passenger_activity. Did you mean",
     garbled: "The database URL cannot be read. Expected something like postgresql://",

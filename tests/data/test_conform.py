@@ -128,7 +128,7 @@ BROKEN = [
     ("monetary_value_7", [1.0], "not-a-number", "not a number"),
     ("monetary_value_30", None, "null", "(money spent in the first 30 days)"),
     ("monetary_value_30", -1.0, "negative", "negative; expected a number"),
-    ("id", None, "null", "missing id, so the row belongs to nobody"),
+    ("id", None, "null", "missing id"),
 ]
 
 

@@ -131,7 +131,7 @@ BOMBS = {
 def test_a_workbook_that_asks_for_terabytes_is_refused(tmp_path):
     for name, rows in BOMBS.items():
         path = write_xlsx(tmp_path / "bomb.xlsx", {}, {"Sheet": rows})
-        assert "more memory or time than a table may" in refusal(path), name
+        assert "too much memory or time" in refusal(path), name
     with (
         zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
         archive.open("xl/media/image.xml", "w") as member,
@@ -146,7 +146,7 @@ def test_what_is_no_workbook_is_told(content, tmp_path):
     path = tmp_path / "list.xlsx"
     path.write_bytes(content)
     says = refusal(path)
-    assert "cannot be read: it is not an Excel workbook" in says
+    assert "cannot be read: it is not a readable Excel workbook" in says
     assert says.endswith("save the sheet as 'CSV UTF-8'.")
 
 
@@ -319,7 +319,7 @@ def test_text_ids_of_nobody_are_left_out(nobody, tmp_path):
     assert found.ids.tolist() == ["u-1"]
     (finding,) = found.findings
     assert (finding.code, finding.rows) == ("null", 1)
-    assert str(finding).startswith("id: missing id, so the row belongs to nobody (1 row).")
+    assert str(finding).startswith("id: missing id (1 row).")
 
 
 def test_values_are_shown_as_people_write_them(tmp_path):

@@ -216,7 +216,7 @@ def test_a_column_that_is_named_must_be_there(tmp_path: Path, output: Path) -> N
 
 def test_an_instant_to_come_is_no_time_to_look_from(tmp_path: Path, output: Path) -> None:
     log = lines(tmp_path / "log.csv", "1,2026-03-02,1")
-    with pytest.raises(UsageError, match="2026-11-02 00:00 lies in the future"):
+    with pytest.raises(UsageError, match="2026-11-02 00:00 is in the future"):
         on_duckdb(log, output, as_of=NOW + DAY)
 
 

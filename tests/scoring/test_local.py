@@ -447,7 +447,7 @@ def test_ids_that_turn_from_numbers_to_text_are_refused_whatever_the_kind(
             yield second.set_column(0, "id", pa.array(["x,y", "5", "6"]))
 
     output.write_text("what was there before")
-    with pytest.raises(DataError, match="Not all ids are of one kind: int64 first, string later"):
+    with pytest.raises(DataError, match="The ids have different types: int64 first, string later"):
         score(Turning(SIX), predictor, output)
     untouched(tmp_path, output)
 

@@ -204,7 +204,7 @@ def test_a_level_in_a_row_of_a_batch_is_refused_rather_than_ignored(client: http
         "field": "body.passengers.1.level",
         "code": "misplaced",
         "value": 0.8,
-        "message": "a batch has one level for all; put it beside 'passengers'",
+        "message": "a batch has one level for all; put it next to 'passengers'",
     }
     assert client.get("/api/requests/1").json()["count"] == 0
 

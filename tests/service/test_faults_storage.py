@@ -56,7 +56,7 @@ def refuses_to_store(server: Server, *secrets: str) -> None:
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert int(answer.headers["retry-after"]) > 0
-        assert "nothing untracked is answered" in answer.json()["detail"]
+        assert "untracked predictions are not given" in answer.json()["detail"]
         assert client.get("/health").json() == "healthy"
         until(lambda: client.get("/ready").status_code == 503)
         ready = client.get("/ready").json()

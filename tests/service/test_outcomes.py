@@ -112,7 +112,7 @@ def test_a_clock_that_is_a_little_ahead_is_put_up_with(client: httpx.Client) -> 
         assert client.post("/api/outcomes", json=sent).status_code == 200
         refused = client.post("/api/outcomes", json={"outcomes": [outcome | {field: ahead[1]}]})
         assert refused.status_code == 422
-        assert "up to a minute ahead is taken for now" in refused.text
+        assert "up to a minute ahead counts as now" in refused.text
 
 
 @pytest.mark.parametrize(

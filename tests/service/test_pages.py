@@ -482,7 +482,7 @@ def test_what_is_tried_out_is_listed_as_such_and_counted_nowhere(client: httpx.C
         ({"monetary_7": "<b>"}, "“&lt;b&gt;” is not an amount"),
         ({"frequency_7": "1.5"}, "“1.5” is not a whole number"),
         ({"recency_7": ""}, "Enter a whole number from 0 to 7."),
-        ({"id": "x"}, "Enter a whole number, or nothing."),
+        ({"id": "x"}, "Enter a whole number, or leave this empty."),
         ({"id": "9" * 50}, "longer than 40 characters"),
         ({"frequency_7": "0"}, "No ride was counted"),
     ],

@@ -269,7 +269,7 @@ def test_a_challenger_that_fails_changes_nothing(
         metrics = client.get("/metrics").text
     assert (ready.status_code, ready.json()["challenger_version"]) == (200, other)
     (warning,) = ready.json()["warnings"]
-    assert f"Version {other} is challenger and failed to predict 2 times" in warning
+    assert f"Challenger version {other} failed to predict 2 times" in warning
     assert f'clv_shadow_failures_total{{model_version="{other}"}} 2.0' in metrics
     assert server.log().count(f"Version {other} failed in shadow") == 1
     assert server.log().count("out of order") == 1

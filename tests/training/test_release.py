@@ -291,7 +291,7 @@ def test_a_model_of_generated_passengers_gives_way_to_one_of_real_ones(
     let_go(result, generated=True)
     real = let_go(weak)
     assert real.alias == "champion"
-    assert real.reason.startswith("version 1 learnt from generated passengers; MSE +")
+    assert real.reason.startswith("version 1 was trained on generated passengers; MSE +")
     assert registry.champion() == "2"
 
 
@@ -304,7 +304,7 @@ def test_a_model_of_generated_passengers_never_displaces_one_of_real_ones(
     let_go(weak)
     generated = let_go(result, generated=True)
     assert generated.alias == "challenger"
-    assert generated.reason.startswith("it learnt from generated passengers; MSE -")
+    assert generated.reason.startswith("it was trained on generated passengers; MSE -")
     assert registry.champion() == "1"
     assert let_go(result, generated=True, promote=True).alias == "champion"
 

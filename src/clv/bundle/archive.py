@@ -59,7 +59,7 @@ def _array(name: str, content: bytes) -> Floats:
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     if version != (1, 0):
-        raise ValueError(f"{name} is of format {version}; expected (1, 0)")
+        raise ValueError(f"{name} has format {version}; expected (1, 0)")
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if dtype.kind not in "fiu" or len(shape) != 1:
         raise ValueError(f"{name} is {dtype} of shape {shape}; expected numbers in a row")

@@ -106,7 +106,7 @@ class Calibration(Part):
             raise ValueError("a floor above 0 and ratios in every bin are needed")
         for number, part in enumerate(self.bins):
             if list(part.ratios) != sorted(part.ratios):
-                raise ValueError(f"ratios of bin {number} must not fall")
+                raise ValueError(f"ratios of bin {number} must not decrease")
             if max(map(abs, part.ratios)) > _LARGEST_RATIO:
                 raise ValueError(f"ratios of bin {number} must lie within {_LARGEST_RATIO:g}")
         return self

@@ -68,9 +68,9 @@ class Histogram(Part):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if len(self.shares) != len(self.edges) + 1:
-            raise ValueError(f"{len(self.shares)} shares and {len(self.edges)} edges do not fit")
+            raise ValueError(f"{len(self.shares)} shares and {len(self.edges)} edges do not match")
         if list(self.edges) != sorted(set(self.edges)):
-            raise ValueError("edges must rise")
+            raise ValueError("edges must increase")
         if min(self.shares) < 0 or abs(sum(self.shares) - 1) > _ROUNDED:
             raise ValueError("shares must be 0 or more and add up to 1")
         return self

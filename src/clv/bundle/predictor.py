@@ -80,7 +80,7 @@ class Predictor:
             cells.require_usable(manifest.target)
         except ValueError as error:
             raise BundleError(
-                f"'{folder / TABLES[role]}' is no usable table: {error}. {AGAIN}"
+                f"'{folder / TABLES[role]}' is not a usable table: {error}. {AGAIN}"
             ) from error
         predictor = cls(manifest, cells, version, role)
         if role == "serving":
@@ -171,7 +171,8 @@ def _check_golden_rows(folder: Path, predictor: Predictor) -> None:
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise BundleError(
-                f"'{folder}' does not compute what it did when it was written: golden row {row} "
+                f"'{folder}' does not give the predictions that it gave when it was written: "
+                f"golden row {row} "
                 f"gives {found[row]:.6g} as {name}, expected {expected[row]:.6g}. " + AGAIN
             )
 

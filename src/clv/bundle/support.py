@@ -53,9 +53,9 @@ class Support(Part):
         if len(self.counts) != cells:
             raise ValueError(f"{len(self.counts)} counts for {cells} cells")
         if min(self.counts) < 0 or max(self.counts) > _MOST_CUSTOMERS:
-            raise ValueError(f"counts must lie from 0 to {_MOST_CUSTOMERS:,}")
+            raise ValueError(f"counts must be from 0 to {_MOST_CUSTOMERS:,}")
         if any(list(edges) != sorted(set(edges)) for edges in self.edges):
-            raise ValueError("edges must rise")
+            raise ValueError("edges must increase")
         return self
 
     @classmethod

@@ -25,8 +25,8 @@ def activity_of(table: Any, window: Window) -> Activity:
     wanted = ", ".join(column.name for column in window.features)
     if not (hasattr(table, "__arrow_c_stream__") or isinstance(table, dict)):
         raise DataError(
-            f"A {type(table).__name__} cannot be predicted for. Expected clv.schema.Activity, or a "
-            f"table of pandas, Polars or Arrow with the columns {wanted}."
+            f"A {type(table).__name__} cannot be used for predictions. Expected "
+            f"clv.schema.Activity, or a pandas, Polars or Arrow table with the columns {wanted}."
         )
     read = pa.table(table)
     numbers = []
@@ -35,7 +35,7 @@ def activity_of(table: Any, window: Window) -> Activity:
         if name is None:
             raise DataError(
                 f"Column '{column.name}' ({column.meaning}) is missing; the table has "
-                f"{', '.join(map(repr, read.column_names))}. Rename the column of that meaning."
+                f"{', '.join(map(repr, read.column_names))}. Rename the column that holds it."
             )
         values, problems = read_numbers(read.column(name).combine_chunks(), name, column)
         for problem in problems:

@@ -132,9 +132,9 @@ def _ratio(name: str, came: Floats, expected: Floats) -> tuple[float, float]:
     """What came over what was expected, and the standard error of its logarithm."""
     if len(came) < 2 or came.sum() <= 0 or expected.sum() <= 0:
         raise DataError(
-            f"The {name} group has {len(came)} passengers, of whom {came.sum():,.2f} came and "
-            f"{expected.sum():,.2f} was expected: expected two passengers or more and amounts "
-            "above 0. Give the whole group with its outcomes."
+            f"The {name} group has {len(came)} passengers with {came.sum():,.2f} actual and "
+            f"{expected.sum():,.2f} expected further spend: expected two passengers or more and "
+            "amounts above 0. Give the whole group with its outcomes."
         )
     ratio = float(came.sum() / expected.sum())
     off = came - ratio * expected

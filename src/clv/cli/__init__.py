@@ -35,7 +35,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="clv",
-    help="What a customer will be worth, from what they did in their first days.",
+    help="Predict what a new customer will spend in their first month from their first week.",
     epilog="Settings are environment variables (CLV_HOME, CLV_PORT, ...): docs/reference.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -61,7 +61,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """What a customer will be worth, from what they did in their first days."""
+    """Predict what a new customer will spend in their first month from their first week."""
 
 
 app.command("train")(training.train)

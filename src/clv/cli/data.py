@@ -25,7 +25,7 @@ def sample_data(
     ] = "parquet",
     as_json: JsonOption = False,
 ) -> None:
-    """Generate passengers and their rides, so that everything runs with no data at hand.
+    """Generate passengers and their rides, to try everything without data of your own.
 
     Writes the ride log (rides) and the activity table made of it (activity). The figures resemble
     those of a real ride-hailing company: most passengers never ride again, and a few spend most of

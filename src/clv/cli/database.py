@@ -18,9 +18,7 @@ app = typer.Typer(help="The tables of the tracking database.", no_args_is_help=T
 
 def backup(
     output: Annotated[Path, typer.Argument(help="File to write.")],
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the file where it exists.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Copy the tracking database (SQLite) into one file, while the service runs.
 
@@ -43,13 +41,13 @@ def restore(
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="File of `clv backup`.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Put a backup in the place of the whole tracking database (SQLite).
+    """Replace the whole tracking database (SQLite) with a backup.
 
-    The backup is checked before anything is touched, and may be of an older clv. What is in the
+    The backup is checked before anything is touched, and may come from an older clv. What is in the
     database now is kept beside it as tracking-before-restore-TIME.sqlite. The service may run: it
-    goes on with what was restored. Keys, too, are then those of the backup: one that was revoked
-    since is good again. Without any, a service that asked for keys refuses everybody until one is
-    created, and answers without one after its next start.
+    continues with the restored data. API keys, too, are then those of the backup: a key revoked
+    since then is valid again. Without any key, a service that required keys refuses everybody until
+    one is created, and answers without one after its next start.
 
     Example: `clv restore /backups/tracking.sqlite`
     """
@@ -72,8 +70,8 @@ def restore(
     say(f"{_counted(requests)} restored to {shown(file)}")
     if had_keys and not _has_keys(settings.tracking_url):
         note(
-            "There is no API key in it, as there was before. A service that asked for keys refuses "
-            "everybody from now on, and answers without a key after its next start. "
+            "The backup holds no API key; the database did. A service that required keys now "
+            "refuses everybody, and answers without a key after its next start. "
             "Make one: clv keys create NAME --scope admin"
         )
 
@@ -91,9 +89,9 @@ def _has_keys(url: str) -> bool:
 
 @app.command()
 def upgrade() -> None:
-    """Bring the tables to the newest revision that this clv knows; their rows are kept.
+    """Migrate the tables to the newest revision that this clv knows; their rows are kept.
 
-    A service does so itself as it starts.
+    A service does this when it starts.
 
     Example: `clv db upgrade`
     """

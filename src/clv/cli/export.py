@@ -28,7 +28,7 @@ def sql(
     ] = None,
     dialect: Annotated[
         Literal["duckdb", "postgres", "spark", "bigquery", "snowflake"],
-        typer.Option(help="The warehouse's."),
+        typer.Option(help="SQL dialect of the warehouse."),
     ] = "duckdb",
     table: Annotated[
         str, typer.Option("--table", help="Activity table in the warehouse.")
@@ -36,11 +36,11 @@ def sql(
     model_version: ModelVersion = None,
     level: LevelOption = 0.9,
 ) -> None:
-    """Write the champion as SQL, to score where the data is.
+    """Write the champion as SQL, to score inside a warehouse.
 
-    The script makes three small tables (the model's cells) and the view clv_predictions, with a row
-    for each row of the activity table. What it says is what `clv score` says, before rounding; a
-    row with a value out of range has no prediction.
+    The script creates three small tables (the cells of the model) and the view clv_predictions,
+    with one row per row of the activity table. Its predictions equal those of `clv score`, before
+    rounding; a row with a value out of range has none.
 
     Example: `clv export sql --dialect postgres --output champion.sql`
     """

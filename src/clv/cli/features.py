@@ -49,7 +49,7 @@ def features(
     horizon_days: HorizonDays = 30,
     engine: Annotated[
         Literal["duckdb", "spark"],
-        typer.Option(help="What computes: DuckDB on this machine, or Spark."),
+        typer.Option(help="Engine: DuckDB on this machine, or Spark."),
     ] = "duckdb",
     master: MasterOption = None,
     raw: RawOption = False,
@@ -58,12 +58,12 @@ def features(
     """Make the activity table of a ride log: what each customer did in their first days.
 
     Writes id, registered_at, recency_7, frequency_7 and monetary_value_7, and if the horizon has
-    passed frequency_30 and monetary_value_30: a row for each customer whose first 7 days have
+    passed frequency_30 and monetary_value_30: one row per customer whose first 7 days have
     passed, sorted by id. Customers without rides have zeros. A day is 24 hours from the
     registration; times without a zone are UTC.
 
-    Rides that did not take place are left out; refunds and negative amounts lower the money and
-    are not rides. Everything odd is counted and shown; what could be read in two ways is refused.
+    Rides that did not take place are left out; refunds and negative amounts reduce the money spent
+    and are not rides. Anything odd is counted and shown; ambiguous values are refused.
 
     Example: `clv features rides.parquet --passengers passengers.parquet --output activity.parquet`
     """
@@ -104,7 +104,7 @@ def _engine(
         return
     if memory_limit is not None:
         raise UsageError(
-            f"--memory-limit {memory_limit} is DuckDB's; Spark has settings of its own."
+            f"--memory-limit {memory_limit} applies to DuckDB only; Spark has its own settings."
         )
     from clv.features.spark import spark_engine
 

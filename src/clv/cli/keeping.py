@@ -28,11 +28,11 @@ def prune(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete tracked requests and outcomes that are older than some days.
+    """Delete tracked requests and outcomes older than a number of days.
 
-    They are added up first, so that `clv monitor` says afterwards what it said before. An outcome
-    that comes later finds no prediction any more, and `clv retrain` cannot learn from what is gone.
-    The service may run; whoever is interrupted goes on with the next run. For cron.
+    They are added up first, so that `clv monitor` shows the same figures afterwards. A later
+    outcome no longer finds its prediction, and `clv retrain` cannot use what was deleted. The
+    service may run; an interrupted run is continued by the next one. For cron.
 
     Example: `clv prune --days 400`
     """
@@ -41,7 +41,9 @@ def prune(
     settings = load_settings()
     days = days or settings.keep_days
     if days is None:
-        raise UsageError("How long are requests to be kept? Say it: --days 400, or CLV_KEEP_DAYS.")
+        raise UsageError(
+            "The number of days to keep is missing. Give --days 400, or set CLV_KEEP_DAYS."
+        )
     before = utc_now() - timedelta(days=days)
     with tracking(settings) as engine, rows_done("requests", None) as done:
         gone = let_go(engine, before, done)
@@ -50,14 +52,14 @@ def prune(
         print_json({"before": before, **asdict(gone)})
         return
     say(
-        f"Deleted what was asked before {before:%Y-%m-%d %H:%M} UTC: {gone.requests:,} requests, "
+        f"Deleted everything before {before:%Y-%m-%d %H:%M} UTC: {gone.requests:,} requests, "
         f"{gone.outcomes:,} outcomes, {gone.corrections:,} amounts that had been corrected."
     )
 
 
 @app.command()
 def export(passenger_id: PassengerId) -> None:
-    """Print all that is kept of a passenger, as JSON: requests, outcome, and what was corrected.
+    """Print everything stored about a passenger, as JSON: requests, outcome, corrections.
 
     Example: `clv passenger export 1234`
     """
@@ -73,9 +75,9 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete all that is kept of a passenger, and count them no longer.
+    """Delete everything stored about a passenger.
 
-    Sums of what was pruned before are nobody's, and stay. Backups, the table that a model was
+    Sums of pruned rows name no passenger, and stay. Backups, the table that a model was
     trained on and the models themselves are not touched.
 
     Example: `clv passenger erase 1234 --yes`
@@ -84,7 +86,7 @@ def erase(
 
     settings = load_settings()
     if not yes:
-        ask(f"Delete all that is kept of passenger {passenger_id}?")
+        ask(f"Delete everything stored about passenger {passenger_id}?")
     with tracking(settings) as engine:
         gone = forget(engine, passenger_id)
     # Without the id: it was erased.

@@ -35,25 +35,23 @@ def _store() -> Iterator["KeyStore"]:
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Who or what it is for, as in 'marketing'.")],
+    name: Annotated[str, typer.Argument(help="Name of the user or purpose, such as 'marketing'.")],
     scope: Annotated[
         list[str],
-        typer.Option(
-            help="What it is good for: predict, read, outcomes or admin (everything); repeatable."
-        ),
+        typer.Option(help="Scope: predict, read, outcomes or admin (everything); repeatable."),
     ],
     requests_per_s: Annotated[
         float | None,
         typer.Option(
-            help="Requests per second that it may make. Default: the service's limit.",
+            help="Rate limit of the key, in requests per second. Default: the service's limit.",
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key and print it, once; only a hash of it is kept.
+    """Create a key and print it once; only its hash is stored.
 
-    The key alone goes to standard output, so that a script can take it. Clients send it with each
+    The key alone goes to standard output, so that a script can read it. Clients send it with each
     request as the header `Authorization: Bearer KEY`. While a database has no key, its service
     answers without one, or only predicts if other machines can reach it; from the first key on,
     every route but /health, /ready and the documentation needs one.
@@ -79,7 +77,7 @@ def create(
 
 @app.command("list")
 def list_keys(as_json: JsonOption = False) -> None:
-    """List all keys, oldest first, those revoked too; what is secret of them is not kept.
+    """List all keys, oldest first, including revoked ones; secrets are not stored.
 
     Example: `clv keys list`
     """
@@ -118,11 +116,13 @@ def list_keys(as_json: JsonOption = False) -> None:
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="Its 8 digits, as `list` has them.")],
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Key id, as shown by `clv keys list`.")
+    ],
 ) -> None:
-    """Refuse a key from now on. It stays in the list, and cannot be taken back.
+    """Revoke a key for good. It stays in the list.
 
-    A database whose keys are all revoked is not one without keys: its service is closed.
+    If all keys of a database are revoked, its service refuses everybody.
 
     Example: `clv keys revoke 3f9a01c2`
     """

@@ -58,12 +58,12 @@ def list_versions(as_json: JsonOption = False) -> None:
 
 @app.command()
 def promote(
-    version: Annotated[str, typer.Argument(help="Number of the version, as `list` shows it.")],
+    version: Annotated[str, typer.Argument(help="Version number, as shown by `clv models list`.")],
     reason: Annotated[
         str, typer.Option(help="Why. Kept with the version and in the history.")
     ] = "promoted by hand",
 ) -> None:
-    """Make a version the champion; running services pick it up by themselves.
+    """Make a version the champion; running services pick it up.
 
     Example: `clv models promote 3`
     """

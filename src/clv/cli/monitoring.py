@@ -53,11 +53,11 @@ def _show(found: "Monitoring") -> None:
         say("No alarm.")
     counts = found.outcomes
     say(
-        f"Outcomes: {counts.judged:,} held against a promise, {counts.early:,} too early, "
-        f"{counts.unmatched:,} without a promise; {counts.corrections:,} corrections."
+        f"Outcomes: {counts.judged:,} compared with a prediction, {counts.early:,} too early, "
+        f"{counts.unmatched:,} without a prediction; {counts.corrections:,} corrections."
     )
     if not found.versions:
-        note("Nothing was predicted yet. Outcomes come in by POST /api/outcomes or: "
+        note("No predictions yet. Send outcomes by POST /api/outcomes or: "
              "clv outcomes import FILE")  # fmt: skip
         return
     say("")
@@ -93,7 +93,8 @@ def _of(one: "LiveQuality") -> tuple[str, ...]:
 def _versions(found: "Monitoring") -> None:
     serving = [row for row, one in enumerate(found.versions) if one.is_champion]
     table(
-        "Promise and reality, by version (labels: of those whose horizon has passed)",
+        "Predictions against outcomes, by version (labels: share of matured predictions with an "
+        "outcome)",
         ("version", *_QUALITY, "evidence"),
         [
             (one.version, *_of(one.quality), f"{_now(one):.2g} of {one.bias.limit:.0f}")
@@ -119,7 +120,7 @@ def _version(one: "VersionQuality") -> None:
     say("")
     table(
         f"Version {one.version} by score bin",
-        ("bin", "judged", "increment promised", "came", "covered", "promised"),
+        ("bin", "judged", "predicted increment", "actual increment", "covered", "level"),
         [
             (
                 str(row.score_bin),
@@ -135,10 +136,11 @@ def _version(one: "VersionQuality") -> None:
     say("")
     early = one.early
     if early.customers:
-        doubt = f" Do not build on it: {early.unsound}." if early.unsound else ""
+        doubt = f" Do not rely on it: {early.unsound}." if early.unsound else ""
         say(
-            f"{early.customers:,} promises wait for their outcome. Were passengers as in training, "
-            f"MSE would be {figure(early.mse, ',.0f')} and Brier {early.brier:.4f}.{doubt}"
+            f"{early.customers:,} predictions wait for their outcome. Expected if nothing has "
+            f"changed since training: MSE {figure(early.mse, ',.0f')}, Brier "
+            f"{early.brier:.4f}.{doubt}"
         )
         say("")
 
@@ -147,7 +149,8 @@ def _shadows(found: "Monitoring") -> None:
     if not found.shadows:
         return
     table(
-        "In shadow, on the same passengers (MSE less that of the answers: below 0 is better)",
+        "In shadow, on the same passengers (difference: MSE less that of the champion; below 0 "
+        "is better)",
         ("challenger", "beside", "judged", "bias", "MSE", "difference", "95% interval"),
         [
             (

@@ -28,8 +28,8 @@ TableOption = Annotated[
     str,
     typer.Option(
         "--table",
-        help="Table to read if the source holds several, schema.table works; or the sheet of a "
-        "workbook, by default the first one that has ids.",
+        help="Table to read if the source holds several (schema.table works), or sheet of a "
+        "workbook. Default for a workbook: the first sheet with ids.",
     ),
 ]
 DecimalOption = Annotated[

@@ -53,16 +53,16 @@ def import_outcomes(
     thousands: ThousandsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in what passengers have spent by day 30, to hold it against what was predicted.
+    """Import what passengers spent by day 30, to compare it with the predictions.
 
     Columns: id and monetary_value_30 (or monetary_30), as an activity table has them once the
     horizon has passed. Optional are frequency_30 (rides by then), registered_at, and as_of (when
     the amount was drawn up; otherwise now). With registered_at the horizon is known exactly;
-    otherwise it is taken to lie 23 days after the prediction. What is drawn up before the horizon
-    is kept and does not count; send it again later.
+    otherwise it is assumed to be 23 days after the prediction. An amount drawn up before the
+    horizon is stored but does not count; send it again later.
 
-    It is safe to run again, also after it was interrupted: the same outcome changes nothing,
-    another one of a passenger is a correction, and what was known before is kept.
+    It is safe to run again, also after an interruption: the same outcome changes nothing, and a
+    different one corrects the earlier one, which stays in the history.
 
     Example: `clv outcomes import last_month.csv`
     """
@@ -88,24 +88,24 @@ def import_outcomes(
     findings = by_severity(tally.findings())
     taken = recorded.accepted + recorded.corrected + recorded.unchanged + recorded.outdated
     if taken == 0:
-        causes = " ".join(map(str, findings)) or "It holds no rows."
-        raise DataError(f"'{name}' holds no outcome that can be used. {causes}")
+        causes = " ".join(map(str, findings)) or "It has no rows."
+        raise DataError(f"'{name}' has no usable outcome. {causes}")
     if as_json:
         print_json({"rows": rows, **asdict(recorded), "findings": findings})
         return
     show_findings(findings)
     say(
         f"{rows:,} rows of {name}: {recorded.accepted:,} accepted, {recorded.corrected:,} "
-        f"corrected, {recorded.unchanged:,} known already, {recorded.outdated:,} older than known."
+        f"corrected, {recorded.unchanged:,} unchanged, {recorded.outdated:,} outdated."
     )
     if recorded.unmatched:
-        note(f"{recorded.unmatched:,} are of passengers without a prediction that counts: kept.")
+        note(f"{recorded.unmatched:,} belong to passengers without a prediction that counts: kept.")
     if recorded.early:
         note(
-            f"{recorded.early:,} were drawn up before their horizon had passed: kept, and not "
-            "counted. Send them again later; where predictions are asked late, give registered_at."
+            f"{recorded.early:,} were drawn up before their horizon had passed: kept, but not "
+            "counted. Send them again later; if predictions are requested late, give registered_at."
         )
-    say("See what became of the predictions: clv monitor")
+    say("Compare them with the predictions: clv monitor")
 
 
 def _outcomes(batch: "OutcomeBatch") -> Iterator["Outcome"]:

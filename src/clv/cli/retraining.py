@@ -34,18 +34,18 @@ def retrain(
     data: Annotated[
         str | None,
         typer.Option(
-            help="History to learn from besides. Default: what the champion learnt from, where it "
-            "is a file that is still there.",
+            help="Further history to train on. Default: the data of the champion, if it is a "
+            "file that still exists.",
             show_default=False,
         ),
     ] = None,
     table_name: Annotated[
-        str, typer.Option("--table", help="Table to read, where that history holds tables.")
+        str, typer.Option("--table", help="Table to read, if that history holds several.")
     ] = DEFAULT_TABLE,
     decimal: DecimalOption = None,
     thousands: ThousandsOption = None,
     only_tracked: Annotated[
-        bool, typer.Option("--only-tracked", help="Learn from nothing besides.")
+        bool, typer.Option("--only-tracked", help="Train on tracked requests only.")
     ] = False,
     if_alarm: Annotated[
         bool,
@@ -55,16 +55,16 @@ def retrain(
     jobs: JobsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn again, from tracked requests and what came of them, and decide who is champion.
+    """Retrain on tracked requests and their outcomes, and promote the model if it is better.
 
     The newest passengers whose horizon has passed are kept out; on them the new model is compared
-    with the champion. It is promoted where its error is lower by a paired test and no check of its
-    report found an issue; otherwise it predicts in shadow. Where an alarm says that passengers
-    behave otherwise since some week, only what came since is learnt from. Every decision is kept in
-    the registry with its reason: `clv models list`.
+    with the champion. It is promoted if its error is lower by a paired test and no check of its
+    report found an issue; otherwise it predicts in shadow. If an alarm says that behaviour changed
+    in some week, only outcomes since then are used. The registry keeps each decision with its
+    reason: `clv models history`.
 
-    For cron, as often as outcomes come in: where there is nothing new to learn from nothing is
-    done, and whoever was interrupted goes on with the next run.
+    Run it from cron as often as outcomes come in: without new outcomes it does nothing, and an
+    interrupted run is continued by the next one.
 
     Example: `clv retrain --if-alarm`
     """
@@ -93,7 +93,7 @@ def retrain(
     what = f"Version {done.version}: " if done.version else ""
     say(f"{what}{done.decision}. {done.reason[0].upper()}{done.reason[1:]}.")
     if done.decision == "in shadow":
-        say(f"Make it champion all the same: clv models promote {done.version}")
+        say(f"To promote it anyway: clv models promote {done.version}")
 
 
 def _source(

@@ -25,8 +25,8 @@ class RideOptions:
     passengers: Annotated[
         str | None,
         typer.Option(
-            help="Registrations: a table with id and registered_at. Without it a customer "
-            "registers with the first ride, and customers without rides are missing."
+            help="Registrations: a table with id and registered_at. Without it, customers count "
+            "as registered with their first ride, and customers without rides are missing."
         ),
     ] = None
     registered_column: Annotated[
@@ -40,8 +40,8 @@ class RideOptions:
     registered_from: Annotated[
         str | None,
         typer.Option(
-            help="Leave out customers who registered (or were first seen) before, as 2026-03-01: "
-            "for a log that begins after its customers did."
+            help="Leave out customers who registered (or were first seen) before this date, such "
+            "as 2026-03-01. Use it if the log begins after its customers registered."
         ),
     ] = None
     customer_column: Annotated[
@@ -55,8 +55,8 @@ class RideOptions:
     date_format: Annotated[
         str | None,
         typer.Option(
-            help="Notation of the times, as '%m/%d/%Y', '%d.%m.%Y %H:%M', epoch-s or epoch-ms. "
-            "Default: what the whole column shows; an ambiguous column is refused."
+            help="Notation of the times, such as '%m/%d/%Y', '%d.%m.%Y %H:%M', epoch-s or "
+            "epoch-ms. Default: what the whole column shows; an ambiguous column is refused."
         ),
     ] = None
     amount_column: Annotated[
@@ -66,24 +66,27 @@ class RideOptions:
     quantity_column: Annotated[
         str | None,
         typer.Option(
-            help="Number of pieces: the amount is then the price of one. Negative: a refund."
+            help="Quantity: the amount is then the price of one piece. Negative: a refund."
         ),
     ] = None
     ride_column: Annotated[
         str | None,
         typer.Option(
-            help="Number of the ride, order or receipt: its rows are one ride, amounts summed."
+            help="Number of the ride, order or receipt: rows that share it are one ride, and "
+            "their amounts are summed."
         ),
     ] = None
     currency_column: Annotated[
         str | None, typer.Option(help="Currency. Default: currency or currency_code, if present.")
     ] = None
     currency: Annotated[
-        str | None, typer.Option(help="Use rides in this currency only, as USD.")
+        str | None, typer.Option(help="Use rides in this currency only, such as USD.")
     ] = None
     rate: Annotated[
         list[str] | None,
-        typer.Option(help="Value of one unit of another currency, as INR=0.012; may be repeated."),
+        typer.Option(
+            help="Value of one unit of another currency, such as INR=0.012; may be repeated."
+        ),
     ] = None
     status_column: Annotated[
         str | None, typer.Option(help="State of the ride. Default: status, if present.")
@@ -91,15 +94,15 @@ class RideOptions:
     cancelled: Annotated[
         list[str] | None,
         typer.Option(
-            help="State of a ride that did not take place, beside cancelled, failed, no_show and "
-            "the like; may be repeated."
+            help="State of a ride that did not take place, in addition to cancelled, failed, "
+            "no_show and the like; may be repeated."
         ),
     ] = None
     completed: Annotated[
         list[str] | None,
         typer.Option(
-            help="State of a ride that took place, beside completed, done, paid and the like; may "
-            "be repeated."
+            help="State of a ride that took place, in addition to completed, done, paid and the "
+            "like; may be repeated."
         ),
     ] = None
     kind_column: Annotated[
@@ -108,21 +111,23 @@ class RideOptions:
     refund: Annotated[
         list[str] | None,
         typer.Option(
-            help="Kind of a row that is money given back, beside refund, chargeback and the like; "
+            help="Kind of a row that is a refund, in addition to refund, chargeback and the like; "
             "may be repeated."
         ),
     ] = None
     as_of: Annotated[
         str | None,
         typer.Option(
-            help="Cut-off, as 2026-11-01 or 2026-11-01T08:30:00Z: later rides are ignored, and "
-            "customers registered less than the horizon before have no outcome. Default: the last "
-            "ride."
+            help="Cut-off, such as 2026-11-01 or 2026-11-01T08:30:00Z: later rides are ignored, "
+            "and customers who registered less than the horizon before it have no outcome. "
+            "Default: the last ride."
         ),
     ] = None
     memory_limit: Annotated[
         str | None,
-        typer.Option(help="Memory for DuckDB, as 500MB or 4GB; beyond it spills to disk."),
+        typer.Option(
+            help="Memory limit of DuckDB, such as 500MB or 4GB; beyond it, DuckDB spills to disk."
+        ),
     ] = None
 
     def given(self) -> list[str]:

@@ -35,7 +35,7 @@ LevelOption = Annotated[
     typer.Option(
         min=0.5,
         max=0.99,
-        help="Share of customers whose spend their interval shall hold, 0.5 to 0.99.",
+        help="Confidence level of the intervals, 0.5 to 0.99.",
     ),
 ]
 
@@ -65,13 +65,14 @@ def score(
         str, typer.Argument(metavar="INPUT", help="Activity table: a file or a database URL.")
     ],
     output: Annotated[
-        str, typer.Option(help="What to write: a .csv or .parquet file, or a database URL.")
+        str,
+        typer.Option(help="File or table to write: a .csv or .parquet file, or a database URL."),
     ],
     table_name: TableOption = DEFAULT_TABLE,
     decimal: DecimalOption = None,
     thousands: ThousandsOption = None,
     output_table: Annotated[
-        str, typer.Option(help="Table to write, where the output is a database.")
+        str, typer.Option(help="Table to write if the output is a database.")
     ] = DEFAULT_PREDICTIONS,
     model_version: ModelVersion = None,
     level: LevelOption = 0.9,
@@ -80,23 +81,23 @@ def score(
         typer.Option(help="A row that cannot be scored: an error, or a row without a prediction."),
     ] = "stop",
     engine: Annotated[
-        Literal["local", "spark"], typer.Option(help="Where: on this machine, or on Spark.")
+        Literal["local", "spark"], typer.Option(help="Engine: this machine, or Spark.")
     ] = "local",
     master: MasterOption = None,
     raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict every customer of a table, in its order.
+    """Predict for every customer of a table, in the order of its rows.
 
     Writes id, monetary_30, expected_increment, p_return, low, high, score_bin, in_support and
     model_version, a row for each row read. The output appears when it is complete; a failure leaves
     what was there before. In a database each id has one row, the newest, and all are written in one
     transaction.
 
-    On Spark input and output are what its executors can reach: Parquet, CSV or a table of the
+    On Spark, input and output must be within reach of its executors: Parquet, CSV or a table of the
     catalog in, a new folder of Parquet files out.
 
-    From low to high is the shortest interval of the spend by day 30 that holds the level. Most
+    low and high are the ends of the shortest interval of the spend by day 30 at this level. Most
     customers never ride again, so the mean, monetary_30, can lie above it.
 
     Example: `clv score customers.csv --output predictions.csv`
@@ -145,8 +146,8 @@ def score(
     if scored.blank:
         tell(f"{scored.blank:,} of them could not be scored and have no prediction")
     tell(
-        f"Out of support: {scored.out_of_support:,} (fewer than "
-        f"{predictor.surroundings.needed} training customers were like them)"
+        f"Out of support: {scored.out_of_support:,} (fewer than {predictor.surroundings.needed} "
+        "training customers were like them)"
     )
     tell(
         f"Expected spend by day {predictor.window.horizon_days}: {scored.expected_spend:,.0f}, "

@@ -145,10 +145,11 @@ def segment(
 
 def lift(
     treated: Annotated[
-        str, typer.Argument(metavar="TREATED", help="Those who got the campaign, with outcomes.")
+        str,
+        typer.Argument(metavar="TREATED", help="Customers who got the campaign, with outcomes."),
     ],
     control: Annotated[
-        str, typer.Argument(metavar="CONTROL", help="Those who were held out, with outcomes.")
+        str, typer.Argument(metavar="CONTROL", help="Customers who were held out, with outcomes.")
     ],
     level: Level = 0.9,
     table_name: TableOption = DEFAULT_TABLE,
@@ -157,10 +158,10 @@ def lift(
     model_version: ModelVersion = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Estimate what a campaign did, once the outcomes of both groups of a hold-out are known.
+    """Estimate the effect of a campaign from the outcomes of its two groups.
 
     Both are activity tables with the spend by the horizon, as `clv validate` reads. Customers must
-    have been drawn by lot into one of the groups: an id in both, or twice in one, is refused.
+    have been assigned to one of the groups at random: an id in both, or twice in one, is refused.
 
     Example: `clv lift treated.csv control.csv`
     """

@@ -22,7 +22,7 @@ def serve(
 ) -> None:
     """Serve the champion over HTTP; interactive documentation is at /docs.
 
-    A new champion is picked up without a restart. Without one, predictions answer 503.
+    Picks up a new champion without a restart. Without a champion, predictions answer 503.
 
     Example: `clv serve --port 8080`
     """

@@ -46,8 +46,8 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="History to learn from: a .csv, .parquet, .sqlite or .duckdb file, or a database "
-            "URL. Without it: generated passengers, to try things out."
+            help="History to train on: a .csv, .parquet, .sqlite or .duckdb file, or a database "
+            "URL. Default: generated passengers, to try things out."
         ),
     ] = None,
     kind: Annotated[
@@ -58,7 +58,7 @@ def train(
         str | None,
         typer.Option(
             "--table",
-            help="Table to read, where the source holds tables; schema.table works. Default: "
+            help="Table to read if the source holds several; schema.table works. Default: "
             f"{DEFAULT_TABLE}, or {DEFAULT_RIDES}.",
             show_default=False,
         ),
@@ -76,37 +76,40 @@ def train(
     search: Annotated[
         Literal["grid", "full", "optuna"],
         typer.Option(
-            help="Search each candidate's grid; 'full' also searches the published forest, which "
-            "is only a baseline, over its own; 'optuna' goes beyond the grids."
+            help="'grid' searches the grid of each candidate; 'full' also that of the published "
+            "forest, which is only a baseline; 'optuna' also tries points outside the grids."
         ),
     ] = "grid",
     trials: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="With --search optuna: points that are tried of each candidate after its grid, 40 "
-            "by default. A budget in minutes would make the result depend on the machine.",
+            help="With --search optuna: points to try for each candidate after its grid, 40 by "
+            "default. A budget in minutes would make the result depend on the machine.",
             show_default=False,
         ),
     ] = None,
     promote: Annotated[
-        bool, typer.Option("--promote", help="Make it champion whatever the comparison says.")
+        bool,
+        typer.Option(
+            "--promote", help="Make the new model champion, whatever the comparison says."
+        ),
     ] = False,
     if_missing: Annotated[
         bool,
-        typer.Option("--if-missing", help="Do nothing where there is a champion that can serve."),
+        typer.Option("--if-missing", help="Do nothing if there is a champion that can serve."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from a history and register the best model.
+    """Train on a history and register the best model.
 
     Reads and checks the data, searches every candidate by cross-validation, tests the chosen one
-    once on customers held out before, and registers it. The first model becomes champion; a later
-    one only where it is better on customers that neither has seen.
+    once on held-out customers, and registers it. The first model becomes champion; a later one only
+    if it is better on customers that neither has seen.
 
-    With --kind rides it makes the activity table of a ride log first, as `clv features` does, and
-    learns from the customers whose horizon has passed; the dates of registration then show how the
-    model would have done on younger customers than it learnt from.
+    With --kind rides, makes the activity table of a ride log first, as `clv features` does, and
+    trains on the customers whose horizon has passed. Registration dates then allow a backtest on
+    customers who registered later than those it was trained on.
 
     Example: `clv train --data passengers.sqlite`
     """
@@ -253,7 +256,7 @@ def _usable_champion(registry: "Registry") -> str | None:
     try:
         Predictor.load(registry.bundle(number), version=number)
     except BundleError as error:
-        note(f"Version {number} cannot be used ({str(error).rstrip('.')}): training anew.")
+        note(f"Version {number} cannot be used ({str(error).rstrip('.')}): training again.")
         return None
     return number
 
@@ -299,7 +302,7 @@ def _show(result: "TrainingResult", released: "Release") -> None:
     say(f"Version {released.number} is {released.alias}: {released.reason}.")
     say(f"Written: {', '.join(shown(path) for path in released.files)}")
     if released.alias == "challenger":
-        say(f"Make it champion all the same: clv models promote {released.number}")
+        say(f"To promote it anyway: clv models promote {released.number}")
 
 
 def _in_words(parameters: "Mapping[str, Any]") -> str:

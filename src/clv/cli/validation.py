@@ -28,10 +28,10 @@ def validate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare predictions with what happened, beside the baselines.
+    """Compare predictions, and the baselines, with actuals.
 
-    Prints errors, deciles, how many outcomes lay in their intervals in each score bin, how honest
-    the probability of return is, and the largest misses; the page shows all of it in pictures.
+    Prints errors, deciles, the coverage of the intervals by score bin, the calibration of the
+    probability of return, and the largest misses; the page shows all of it in charts.
 
     Example: `clv validate --data last_month.csv`
     """
@@ -84,8 +84,8 @@ def _lines(result: "Validation") -> None:
     top = result.capture_increment
     say(
         f"The best tenth by prediction holds {figure(top.top, '.0%')} of the spend still to come; "
-        f"the best possible, {figure(top.ideal_top, '.0%')}. "
-        f"{result.share_in_support:.1%} of the customers are like some that were learnt from."
+        f"the best possible, {figure(top.ideal_top, '.0%')}. {result.share_in_support:.1%} of "
+        "the customers have enough similar training customers."
     )
 
 

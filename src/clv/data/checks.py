@@ -152,16 +152,16 @@ def require_separate(treated: History, control: History) -> None:
         again = [one for one in history.findings if "duplicate" in one.code]
         if again:
             raise DataError(
-                f"'{history.source}' holds customers twice. {' '.join(map(str, again))} "
-                "Expected each customer once in one group."
+                f"'{history.source}' lists customers more than once. {' '.join(map(str, again))} "
+                "Expected each customer once, in one group."
             )
     both = np.intersect1d(treated.ids.astype(str), control.ids.astype(str))
     if len(both):
         shown = ", ".join(both[:_SHOWN_IDS]) + (", ..." if len(both) > _SHOWN_IDS else "")
         raise DataError(
             f"{len(both):,} customers are in both groups, '{treated.source}' and "
-            f"'{control.source}': id {shown}. Nobody can be treated and held out: draw each "
-            "customer into one group, and give the groups as they were drawn."
+            f"'{control.source}': id {shown}. A customer cannot be both treated and held out: "
+            "assign each customer to one group, and pass the groups as assigned."
         )
 
 
@@ -259,7 +259,7 @@ def _whole_table(history: History, names: ColumnNames, *, to_train: bool) -> Ite
             "no-registration-date",
             str(names.registered_at),
             int(undated.sum()),
-            "no date of registration that can be read; expected a date, as in 2026-11-01",
+            "no readable registration date; expected a date, such as 2026-11-01",
             "Kept to learn from; they are in no cohort.",
             tuple(f"id {name}" for name in history.ids[undated][:EXAMPLES]),
         )

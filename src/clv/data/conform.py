@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 #: What is wrong with a row without an id.
-NO_ID = "missing id, so the row belongs to nobody"
+NO_ID = "missing id"
 _INSTANT = pa.timestamp("us")
 _DATES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
 _NO_ID = (
@@ -318,8 +318,8 @@ def find_column(name: str, available: Sequence[str], names: Sequence[str], meani
             return candidate
     raise DataError(
         f"Column '{names[0]}' ({meaning}) is missing from '{name}'; columns there: "
-        f"{listed(available)}.{nearest(names[0], available)} "
-        "Rename the column or make a view that does."
+        f"{listed(available)}.{nearest(names[0], available)} Rename the column or make a view "
+        "that does."
     )
 
 

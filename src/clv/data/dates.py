@@ -216,7 +216,7 @@ def notation_of(option: str, value: str) -> Notation:
             tokens.append(f"%{known}")
         else:
             listed = ", ".join(f"%{name}" for name in _DIRECTIVES)
-            raise UsageError(f"{option} {value!r}: {token!r} is not known; known are {listed}.")
+            raise UsageError(f"{option} {value!r}: {token!r} is unknown; expected one of {listed}.")
     chosen = _notation(value, value, *tokens)
     parts = set(chosen.parts)
     if len(parts) < len(chosen.parts) or not (

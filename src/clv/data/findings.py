@@ -121,8 +121,8 @@ def three_decimals(column: str, money: Floats) -> list[Finding]:
     if not odd.any() or (np.abs(thousandths - np.rint(thousandths)) > 1e-4).any():
         return []
     examples = tuple(f"{value:.3f}" for value in money[odd][:EXAMPLES])
-    says = "money with three decimals, which may be thousands"
-    action = "They are decimals here; if not, correct the table or give --decimal."
+    says = "amounts with three decimals, which may be thousands"
+    action = "They are read as decimals. If that is wrong, correct the table or give --decimal."
     count = int(odd.sum())
     return [Finding("kept", "three-decimals", column, count, says, action, examples)]
 

@@ -208,7 +208,7 @@ def decide(
         first, last = counts.currencies
         raise DataError(
             f"Column '{column}' holds amounts in several currencies, for example {first} and "
-            f"{last}. Convert them to one before, or split the table."
+            f"{last}. Convert them to one currency first, or split the table."
         )
     allowed = [one for one in NOTATIONS if told.allows(one)]
     notation = max(allowed, key=lambda one: counts.fits.get(one, 0))  # the first of equals
@@ -237,8 +237,8 @@ def _require_one(column: str, counts: NumberCounts, fitting: list[Notation]) -> 
         raise DataError(
             f"Column '{column}' can be read in two ways: '{text}' is "
             f"{text.replace(mark, '')} if '{mark}' separates thousands, and "
-            f"{text.replace(mark, '.')} if it is the decimal mark; no value of the column tells "
-            f"which. {options}: --decimal {'.' if mark == ',' else ','} for the first, "
+            f"{text.replace(mark, '.')} if it is the decimal mark; no value in the column "
+            f"decides. {options}: --decimal {'.' if mark == ',' else ','} for the first, "
             f"--decimal {mark} for the second."
         )
 

@@ -174,7 +174,7 @@ def _moments(
         ("not-a-moment", f"no moment that can be read; {_MOMENT}", unreadable),
         (
             "in-the-future",
-            "more than a minute in the future; expected a moment that has passed",
+            "more than a minute in the future; expected a time in the past",
             late,
         ),
     ):

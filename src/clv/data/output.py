@@ -30,7 +30,7 @@ def is_csv(output: Path) -> bool:
     if is_stream(output):
         return True
     raise OutputError(
-        f"'{output}' is of no known kind. Expected a name ending in .csv or .parquet."
+        f"Unsupported file type: '{output}'. Expected a name ending in .csv or .parquet."
     )
 
 
@@ -102,7 +102,7 @@ def _alike(table: pa.Table, schema: pa.Schema) -> pa.Table:
         return table.cast(schema)
     except pa.ArrowException as error:
         raise DataError(
-            f"Not all ids are of one kind: {schema.field('id').type} first, "
-            f"{table.schema.field('id').type} later. Make a view that writes them all as text. "
-            "Nothing was written."
+            f"The ids have different types: {schema.field('id').type} first, "
+            f"{table.schema.field('id').type} later. Make a view that converts all of them to "
+            "text. Nothing was written."
         ) from error

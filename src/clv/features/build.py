@@ -102,7 +102,7 @@ def build(
     """
     if as_of is not None and as_of > now:
         raise UsageError(
-            f"as_of {as_of:%Y-%m-%d %H:%M} lies in the future; expected an instant that has passed."
+            f"as_of {as_of:%Y-%m-%d %H:%M} is in the future; expected a time in the past."
         )
     log = read_log(engine, rides, reading)
     counts, findings = _count(engine, log, now, as_of or now)
@@ -173,7 +173,7 @@ def _count(
     if log.unused_quantity is not None:
         findings.append(_unused_quantity(log.unused_quantity, log.columns.amount, counts.rows))
     if not counts.rows:
-        raise DataError(f"'{log.name}' holds no rows. Give a log with rides in it.")
+        raise DataError(f"'{log.name}' has no rows. Give a log that holds rides.")
     _require_readable(log.name, findings, counts.rows)
     if not counts.usable:
         causes = " ".join(str(finding) for finding in findings)
@@ -200,7 +200,7 @@ def _require_readable(name: str, findings: Sequence[Finding], rows: int) -> None
 
 
 def _unused_quantity(quantity: str, amount: str, rows: int) -> Finding:
-    says = f"'{quantity}' is not used: '{amount}' is taken for the amount of the row"
+    says = f"'{quantity}' is not used: '{amount}' is read as the amount of the row"
     action = f"If it is the price of one piece, add --quantity-column {quantity}."
     return Finding("kept", "quantity", amount, rows, says, action)
 
@@ -218,7 +218,7 @@ def _rides(
     if log.columns.ride is not None:
         known = _keep(engine, "clv_rides_of_one_or_more_rows", known)
         used = _size(engine, known)
-        says = f"rows of {used:,} rides; rows with one value are one ride"
+        says = f"rows of {used:,} rides; rows with the same value are one ride"
         action = "Their amounts are summed; the first time counts."
         findings.append(Finding("kept", "ride", log.columns.ride, counts.usable, says, action))
     if counts.cancelled and (counts.refunds or counts.negative or log.columns.ride):
@@ -226,8 +226,8 @@ def _rides(
         known = _keep(engine, "clv_rides_without_refunds_of_others", known)
         before, used = used, _size(engine, known)
         if before > used:
-            says = "refunds of rides that are left out for their state"
-            action = "Left out with them: their money was never counted."
+            says = "refunds of rides that are left out because of their state"
+            action = "Left out with them: the amount that they refund was never counted."
             column = log.columns.amount
             findings.append(Finding("left out", "refund", column, before - used, says, action))
     return known, used, findings
@@ -247,7 +247,7 @@ def _registered(
     who = log.registrations
     theirs = RegistrationCounts.of(engine.fetch(registrations_of(who.read))[0])
     if not theirs.rows:
-        raise DataError(f"'{who.name}' holds no rows. Give who registered when.")
+        raise DataError(f"'{who.name}' has no rows. Give a table of registrations.")
     unread: tuple[str, ...] = ()
     if theirs.no_date:
         unread = _values(engine, unreadable_values(who.written, "time", define.Rules(who.notation)))

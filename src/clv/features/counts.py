@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_AS_REFUNDS = "They lower the money and are not rides."
+_AS_REFUNDS = "They reduce the money spent and are not counted as rides."
 
 
 class Fetched:
@@ -86,24 +86,26 @@ class Counts(Fetched):
         expected = "expected a date or time, as in 2026-11-01T08:30:00Z"
         limit = f"expected a number up to {MAX_MONETARY:,.0f}"
         for code, column, rows, says in (
-            ("no-customer", columns.customer, self.no_customer, "no customer's id"),
-            ("no-time", columns.time, self.no_time, f"no time that can be read; {expected}"),
-            ("no-amount", columns.amount, self.no_amount, f"no amount that can be read; {limit}"),
+            ("no-customer", columns.customer, self.no_customer, "no customer id"),
+            ("no-time", columns.time, self.no_time, f"no readable time; {expected}"),
+            ("no-amount", columns.amount, self.no_amount, f"no readable amount; {limit}"),
             ("future", columns.time, self.future, f"later than now, {now:%Y-%m-%d %H:%M} UTC"),
         ):
             if rows:
                 shown = examples.get(code, ())
                 yield Finding("left out", code, column, rows, says, LEFT_OUT, shown)
         if self.negative:
-            says = "negative, so taken for refunds"
+            says = "negative, so counted as refunds"
             column = columns.quantity or columns.amount
             yield Finding("kept", "negative", column, self.negative, says, _AS_REFUNDS)
         if self.zoned and self.unzoned:
-            says = "no time zone, where other rows have one"
-            yield Finding("kept", "no-zone", columns.time, self.unzoned, says, "They are UTC.")
+            says = "no time zone, unlike other rows"
+            yield Finding(
+                "kept", "no-zone", columns.time, self.unzoned, says, "They are read as UTC."
+            )
         if 0 < self.worded < self.rows - self.no_customer:
-            says = "ids that are not whole numbers, beside others that are"
-            action = "All ids are text: 007 is not 7."
+            says = "ids that are not whole numbers, among others that are"
+            action = "All ids are read as text: 007 is not 7."
             yield Finding("kept", "text-id", columns.customer, self.worded, says, action)
 
 
@@ -122,9 +124,9 @@ class RegistrationCounts(Fetched):
         """One for each thing that is odd about single rows."""
         for code, column, rows, says, shown in (
             ("registration-no-customer", columns.customer, self.no_customer,
-             "registrations without a customer's id", ()),
+             "registrations without a customer id", ()),
             ("registration-no-date", columns.time, self.no_date,
-             "registrations without a date that can be read", examples),
+             "registrations without a readable date", examples),
         ):  # fmt: skip
             if rows:
                 yield Finding("left out", code, column, rows, says, LEFT_OUT, shown)

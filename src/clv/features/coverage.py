@@ -103,10 +103,10 @@ class Crowd:
             column,
             self.customers,
             f"{self.customers / customers:.0%} of the customers were first seen in the first "
-            f"{days} of the log, against {self.after / customers:.0%} in the {days} after: the "
-            "log seems to begin after its customers did",
-            "They count as new customers. Leave them out with "
-            f"--registered-from {self.ends:%Y-%m-%d}, or give registrations with --passengers.",
+            f"{days} of the log, compared with {self.after / customers:.0%} in the {days} after "
+            "that: the log seems to begin after its customers registered",
+            "They count as new customers. Leave them out with --registered-from "
+            f"{self.ends:%Y-%m-%d}, or give registrations with --passengers.",
         )
 
 

@@ -118,9 +118,9 @@ class RideColumns:
         find = _Finder(name, available, named)
         amounts = (*_PRICE_NAMES, *_AMOUNT_NAMES) if named.get("quantity") else _AMOUNT_NAMES
         columns = cls(
-            find("customer", cls.CUSTOMER, "whose ride it was"),
-            find("time", _TIME_NAMES, "when it took place"),
-            find("amount", amounts, "what was paid"),
+            find("customer", cls.CUSTOMER, "customer of the ride"),
+            find("time", _TIME_NAMES, "time of the ride"),
+            find("amount", amounts, "amount paid"),
             find.optional("status", _STATUS_NAMES),
             find.optional("kind", _KIND_NAMES),
             find.optional("currency", _CURRENCY_NAMES),
@@ -159,8 +159,8 @@ class RegistrationColumns:
         here = named if named.get("customer") in available else {**named, "customer": None}
         find = _Finder(name, available, here)
         columns = cls(
-            find("customer", (*ID_NAMES, "user_id"), "who registered"),
-            find("registered", _REGISTRATION_NAMES, "when they registered"),
+            find("customer", (*ID_NAMES, "user_id"), "customer"),
+            find("registered", _REGISTRATION_NAMES, "date of registration"),
         )
         roles = {"--customer-column": columns.customer, "--registered-column": columns.time}
         require_distinct(name, roles)
@@ -180,7 +180,7 @@ class _Finder:
         if column is not None:
             return column
         raise DataError(
-            f"'{self.name}' has no column that is known to say {meaning}; expected "
+            f"'{self.name}' has no known column for the {meaning}; expected "
             f"{', '.join(names)}; columns there: {listed(self.available)}. "
             f"Name it with --{role}-column."
         )

@@ -162,8 +162,8 @@ def _kind_of_ids(engine: Engine, opened: Opened, column: str) -> str:
         return "int64"
     raise DataError(
         f"{_column(column, opened)} identifies customers but holds "
-        f"{kind or 'values of another kind'}; expected whole numbers or text. "
-        "Make a view that writes the ids as text."
+        f"{kind or 'values of another type'}; expected whole numbers or text. "
+        "Make a view that converts the ids to text."
     )
 
 
@@ -176,7 +176,7 @@ def _by_role(opened: Opened, named: Mapping[str, str], ids: str) -> Table:
     """The columns that are needed, called by their role."""
     table = opened.table()
     for role, name in named.items():
-        kind = opened.types[name] or "values of another kind"
+        kind = opened.types[name] or "values of another type"
         number = kind in ("string", "int64", "float64") or kind.startswith("decimal")
         fits = {
             "time": number or kind.startswith(("timestamp", "date")),
@@ -187,7 +187,7 @@ def _by_role(opened: Opened, named: Mapping[str, str], ids: str) -> Table:
             expected = "dates or times, or text" if role == "time" else "numbers, or text"
             raise DataError(
                 f"Column '{name}' of '{opened.name}' holds {kind}; expected {expected}. "
-                f"Make a view that writes it so, or name another column with --{role}-column."
+                f"Convert it in a view, or name another column with --{role}-column."
             )
     chosen = table.select(**{role: table[name] for role, name in named.items()})
     customer = identifier(chosen.customer)
@@ -292,13 +292,13 @@ def _of_kinds(column: str, kinds: Sequence[Group]) -> Iterator[Finding]:
     refunds = next((one for one in kinds if one.treatment == "refund"), None)
     others = next((one for one in kinds if one.treatment == "counts"), None)
     if refunds is not None:
-        says = f"money given back: {refunds.listed()}"
+        says = f"refunds: {refunds.listed()}"
         beside = f" Rides are: {others.listed()}." if others else ""
-        action = f"They lower the money and are not rides.{beside}"
+        action = f"They reduce the money spent and are not counted as rides.{beside}"
         yield Finding("kept", "refund", column, refunds.rows, says, action)
     elif others is not None and len(others.values) > 1:
         says = f"rows of several kinds: {others.listed()}"
-        action = "All of them count as rides. Name kinds of money given back with --refund."
+        action = "All of them count as rides. Name the kinds that are refunds with --refund."
         yield Finding("kept", "kinds", column, others.rows, says, action)
 
 
@@ -312,8 +312,8 @@ def _currency(
         return None, {}, []
     if column is None:
         raise UsageError(
-            "--currency and --rate need a column of currencies, and none is known. "
-            "Name it with --currency-column."
+            "--currency and --rate need a currency column, and none was found. Name it with "
+            "--currency-column."
         )
     counted = _words(engine, written, "currency")
     present = {name: rows for name, rows in counted if name}
@@ -333,16 +333,16 @@ def _currency(
     if len(present) > 1:
         base, other = list(present)[:2]
         raise DataError(
-            f"Column '{column}' holds {len(present)} currencies, whose amounts have no sum; rows "
-            f"by currency: {listed}. Choose one with --currency {base.upper()}, or give what one "
-            f"unit of each other one is worth, as in --rate {other.upper()}=0.5."
+            f"Column '{column}' holds {len(present)} currencies, whose amounts cannot be added; "
+            f"rows by currency: {listed}. Choose one with --currency {base.upper()}, or give the "
+            f"value of one unit of each of the others, as in --rate {other.upper()}=0.5."
         )
     empty = sum(rows for name, rows in counted if not name)
     if not empty or not present:
         return None, {}, []
     (only,) = present
     says = f"no currency; all other rows are in {only.upper()}"
-    action = f"They are taken for {only.upper()}."
+    action = f"They are counted as {only.upper()}."
     return None, {}, [Finding("kept", "no-currency", column, empty, says, action)]
 
 
@@ -359,8 +359,8 @@ def _converted(
         missing = next(name for name in reversed(bases) if name != chosen)
         raise DataError(
             f"Column '{column}' holds {len(bases)} currencies without a rate "
-            f"({', '.join(name.upper() for name in bases)}); rows by currency: {listed}. Give one "
-            f"for each but the currency of the result, as in --rate {missing.upper()}=0.5."
+            f"({', '.join(name.upper() for name in bases)}); rows by currency: {listed}. Give a "
+            f"rate for each except the currency of the result, as in --rate {missing.upper()}=0.5."
         )
     used = {name: rate for name, rate in rates.items() if name in present}
     rows = sum(present[name] for name in used)
@@ -371,6 +371,6 @@ def _converted(
         says, action = f"other currencies: {said}", f"Converted to {base}."
         findings.append(Finding("kept", "converted", column, rows, says, action))
     if empty := sum(rows for name, rows in counted if not name):
-        says, action = "no currency", f"They are taken for {base}."
+        says, action = "no currency", f"They are counted as {base}."
         findings.append(Finding("kept", "no-currency", column, empty, says, action))
     return None, used, findings

@@ -99,11 +99,12 @@ class Totals(Fetched):
         lines = self.lines if not dates or self.lines > _MANY_LINES * used else 0
         instant = "on one day" if dates else "at one instant"
         alike = (
-            "They count, as two rides may be alike. Remove them from the log if they are copies."
+            "They are counted, because two rides may be identical. Remove them from the log if "
+            "they are copies."
         )
         several = (
-            f"{about}several rows of one customer {instant} with different amounts, as the lines "
-            "of one receipt have"
+            f"{about}several rows of one customer {instant} with different amounts, like the "
+            "lines of a receipt"
         )
         name_it = (
             "Each row counts as a ride. If several are one ride, name the column with its number "
@@ -140,8 +141,8 @@ class Totals(Fetched):
                 "more-refunded-than-spent",
                 columns.amount,
                 self.floored,
-                "customers who were given back more than they had spent in a window",
-                "They count as having spent nothing.",
+                "customers who were refunded more than they spent in a window",
+                "Their spend counts as 0.",
             ),
         ):
             if rows:

@@ -25,18 +25,18 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "greater_than": ("too_small", "expected more than {gt}"),
     "less_than_equal": ("too_large", "expected at most {le}"),
     "less_than": ("too_large", "expected less than {lt}"),
-    "int_parsing_size": ("too_large", "expected a whole number of 64 bits"),
+    "int_parsing_size": ("too_large", "expected a 64-bit whole number"),
     "string_too_short": ("too_short", "expected text of {min_length} or more characters"),
     "string_too_long": ("too_long", "expected text of at most {max_length} characters"),
     "too_short": ("too_short", "expected a list with {min_length} or more entries"),
     "too_long": ("too_long", "expected a list with at most {max_length} entries"),
     # Of all fields, only the version in a path has a pattern.
-    "string_pattern_mismatch": ("wrong_form", "expected the number of a version, such as 3"),
+    "string_pattern_mismatch": ("wrong_form", "expected a version number, such as 3"),
     "literal_error": ("unknown_value", "expected {expected}"),
     "moment": ("wrong_form", "{msg}"),
     "model_type": ("wrong_type", "expected a JSON object"),
     "model_attributes_type": ("wrong_type", "expected a JSON object"),
-    "finite_number": ("wrong_type", "expected a number that is finite"),
+    "finite_number": ("wrong_type", "expected a finite number"),
 }
 #: The same for those that are told by how their names begin.
 _BEGINNINGS: tuple[tuple[tuple[str, ...], tuple[str, str]], ...] = (

@@ -94,7 +94,7 @@ class Metrics:
         )
         self._out_of_support = Counter(
             "clv_predictions_out_of_support",
-            "Passengers predicted who are like too few that the model learnt from.",
+            "Predictions for passengers with too few similar training passengers.",
             ("model_version",),
             registry=own,
         )

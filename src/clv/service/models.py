@@ -99,8 +99,8 @@ class Models:
         challenger = self._challenger.version if self._challenger else None
         if failed := self._shadow_failures.get(challenger or "", 0):
             found.append(
-                f"Version {challenger} is challenger and failed to predict {failed:,} times; the "
-                "log says why. Champion's predictions are not affected."
+                f"Challenger version {challenger} failed to predict {failed:,} times; the "
+                "log says why. The champion's predictions are not affected."
             )
         if self._away:
             found.append(self._away)
@@ -121,7 +121,7 @@ class Models:
         if number := self._refused.get("champion"):
             return (
                 f"Version {number} was refused: it cannot be loaded; see the service's log. "
-                "Train anew, or promote another: clv models list"
+                "Train again, or promote another version: clv models list"
             )
         if self._away:
             return f"There is no model: {self._away}"

@@ -25,8 +25,8 @@ _REF = "#/components/schemas/{model}"
 
 _SAYS = {
     401: "No API key was sent, or it is unknown or revoked",
-    403: "The key's scope is too narrow, or a page of another site sent the request, or no API key "
-    "exists and this service does not answer that without one",
+    403: "The key's scope is too narrow, or a page of another site sent the request, or no API "
+    "key exists and this service requires one for this route",
     404: "No such version",
     408: "The request did not arrive completely in time",
     409: "The version cannot be loaded, is already champion, or is not champion",

@@ -32,12 +32,12 @@ _MOST_ERRORS = 20
 _RETRY = {"Retry-After": "5"}
 
 _STORE_AWAY = (
-    "The tracking database does not store or read rows just now, and nothing untracked is "
-    "answered. Try again; its operator finds the reason in the log."
+    "The tracking database cannot store or read rows at the moment, and untracked predictions "
+    "are not given. Try again; its operator finds the reason in the log."
 )
 _BROKEN = (
     "That version cannot be loaded, so it serves nobody; the reason is in the log. "
-    "Train anew, or choose another version."
+    "Train again, or choose another version."
 )
 # Errors name files, hosts and users; that is for the log. `None`: the text is for everybody.
 _ANSWERS: tuple[tuple[type[ClvError], HTTPStatus, str | None], ...] = (

@@ -33,14 +33,15 @@ _MOST_UNPARSED = 64 * 1024
 #: Bytes that are parsed at once: the pipelined requests in them are all that wait at a time.
 _PART = 2048
 _TOO_SLOW = RefusedError(
-    HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive whole in time. Send it again, faster."
+    HTTPStatus.REQUEST_TIMEOUT,
+    "The request did not arrive completely in time. Send it again, faster.",
 )
 _TOO_LONG = RefusedError(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     f"The head of the request is larger than {_MOST_UNPARSED:,} bytes. Send fewer and shorter "
     "headers.",
 )
-_NO_HTTP = RefusedError(HTTPStatus.BAD_REQUEST, "That is no HTTP/1.1 request. Correct its syntax.")
+_NO_HTTP = RefusedError(HTTPStatus.BAD_REQUEST, "Not a valid HTTP/1.1 request. Correct its syntax.")
 
 
 class _Flow(FlowControl):

@@ -93,7 +93,7 @@ async def chunks(request: Request, most: int, setting: str) -> AsyncIterator[byt
             yield chunk
     except ClientDisconnect:
         raise RefusedError(
-            HTTPStatus.REQUEST_TIMEOUT, "The client left before its request was whole."
+            HTTPStatus.REQUEST_TIMEOUT, "The client disconnected before its request was complete."
         ) from None
 
 

@@ -120,7 +120,7 @@ class Sessions:
             if known is None:
                 raise
             # As with keys: a database that is away locks nobody out.
-            _log.warning("A session could not be read again: %s", error)
+            _log.warning("A session could not be read: %s", error)
             return known
         if session is None:
             return None

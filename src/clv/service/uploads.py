@@ -157,7 +157,8 @@ class Uploads:
             )
             if left.done():
                 raise RefusedError(
-                    HTTPStatus.REQUEST_TIMEOUT, "The client left before its list was judged."
+                    HTTPStatus.REQUEST_TIMEOUT,
+                    "The client disconnected before its list was judged.",
                 )
             if self._stopping.is_set():
                 raise _shutting_down()

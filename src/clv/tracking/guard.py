@@ -36,7 +36,7 @@ _HEADER_BYTES = 100
 _LEAVE_S = 3.0
 
 _DELETED = "The file of the tracking database was deleted or moved away while it was in use."
-_REPLACED = "Another file took the place of the tracking database while it was in use."
+_REPLACED = "The file of the tracking database was replaced by another one while it was in use."
 _OVERWRITTEN = "The file of the tracking database was overwritten while it was in use."
 _LOG_GONE = (
     "The write-ahead log of the tracking database (-wal, -shm) was deleted or replaced while it "
@@ -44,9 +44,9 @@ _LOG_GONE = (
 )
 _RESTORE = (
     "Nothing is stored or read until a backup is restored (clv restore BACKUP), which the service "
-    "notices by itself, or the service is started again with what is there now."
+    "notices by itself, or the service is restarted with the files that are there now."
 )
-_REOPENS = "The file is closed, so that what is in the log reaches it, and opened again soon."
+_REOPENS = "The file is closed, so that the contents of the log reach it, and reopened soon."
 
 _Identity = tuple[int, int]
 

@@ -207,9 +207,13 @@ def _decide(
     comparison, said = _compare(result, new, old)
     learnt_from_generated = new.manifest.data.generated, old.manifest.data.generated
     if learnt_from_generated == (False, True):
-        return "champion", f"version {former} learnt from generated passengers; {said}", comparison
+        return (
+            "champion",
+            f"version {former} was trained on generated passengers; {said}",
+            comparison,
+        )
     if learnt_from_generated == (True, False) and not promote:
-        return "challenger", f"it learnt from generated passengers; {said}", comparison
+        return "challenger", f"it was trained on generated passengers; {said}", comparison
     better = comparison is not None and comparison.high < 0
     if better or promote:
         why = "better:" if better else "promoted on request;"

@@ -190,7 +190,7 @@ def _settle(registry: Registry, number: str, found: Material) -> Retraining:
     learnt_from = len(found.history) - len(tested)
     if found.start.isoformat() < tags.get(champion, {}).get(_END, ""):
         # It became champion since: on whom it has learnt from it would be flattered.
-        reason = f"version {champion} has learnt from those to compare on"
+        reason = f"version {champion} was trained on the passengers to compare on"
         registry.challenge(number, f"not compared: {reason}", action="retrain")
         return Retraining("in shadow", reason, number, learnt_from, len(tested))
     new = Predictor.load(registry.bundle(number), version=number, role="holdout")
@@ -202,7 +202,7 @@ def _settle(registry: Registry, number: str, found: Material) -> Retraining:
     )
     said = (
         f"MSE {comparison.mean:+,.1f} against version {champion} on {comparison.rows:,} passengers "
-        f"who were asked about from {found.start} on and whom neither has learnt from (95% "
+        f"predicted from {found.start} on, whom neither was trained on (95% "
         f"interval {comparison.low:+,.1f} to {comparison.high:+,.1f})"
     )
     issues = tags[number].get(_ISSUES, "")

@@ -177,7 +177,7 @@ class _TextReader:
             raise unreadable(str(self.path), fault or error) from error
         if len(types) == 1 and any(mark in next(iter(types)) for mark in DELIMITERS):
             # DuckDB reads a table with rows of unequal length as one column of whole lines.
-            raise unreadable(str(self.path), self._fault() or "it has one column only")
+            raise unreadable(str(self.path), self._fault() or "it has only one column")
         try:
             name = next((one for one in self.ids if one in types), None)
             texts = [
@@ -252,8 +252,8 @@ class _TextReader:
             return self._csv(texts), []
         findings = []
         if pointed:
-            says = "whole numbers written with a point, as 70001.0"
-            action = "They are whole numbers: 70001."
+            says = "whole numbers written with a decimal point, such as 70001.0"
+            action = "They are read as whole numbers: 70001."
             findings.append(Finding("kept", "whole-ids", name, int(pointed), says, action))
         return f"(SELECT * REPLACE ({number} AS {column}) FROM {as_text})", findings  # noqa: S608
 

@@ -67,7 +67,7 @@ def sheet_to_csv(
     if not answer:
         raise unreadable(
             str(path),
-            "it takes more memory or time than a table may; save the sheet as 'CSV UTF-8'",
+            "reading it takes too much memory or time; save the sheet as 'CSV UTF-8'",
         )
     if "error" in answer:
         raise unreadable(str(path), f"{_plain(answer['error'])}; save the sheet as 'CSV UTF-8'")
@@ -105,4 +105,4 @@ def _require_bounded(path: Path) -> None:
 def _plain(error: str) -> str:
     if "assword" in error:
         return "it is protected by a password"
-    return f"it is not an Excel workbook that can be read ({error.splitlines()[0]})"
+    return f"it is not a readable Excel workbook ({error.splitlines()[0]})"

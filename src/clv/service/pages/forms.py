@@ -44,7 +44,7 @@ async def form_fields(request: Request) -> dict[str, str]:
                 )
     except ClientDisconnect:
         raise RefusedError(
-            HTTPStatus.REQUEST_TIMEOUT, "The client left before its request was whole."
+            HTTPStatus.REQUEST_TIMEOUT, "The client disconnected before its request was complete."
         ) from None
     try:
         fields = parse_qs(content.decode("latin-1"), max_num_fields=_MOST_FIELDS)

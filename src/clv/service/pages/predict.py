@@ -47,7 +47,8 @@ _FIELDS = {
         f"Enter an amount from 0 to {_MONETARY.high:,.0f}, as 8.50 or 8,50.",
     ),
     "id": _Field(
-        typed_whole, -(2**63), 2**63 - 1, "Enter a whole number, or nothing.", required=False
+        typed_whole, -(2**63), 2**63 - 1, "Enter a whole number, or leave this empty.",
+        required=False,
     ),
 }  # fmt: skip
 

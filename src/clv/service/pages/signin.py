@@ -39,7 +39,7 @@ async def sign_in(request: Request) -> Response:
         if text and not await worker.guesses.wait():
             raise RefusedError(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                "Too many wrong keys are being tried. Try again in some seconds.",
+                "Too many wrong keys are being tried. Try again in a few seconds.",
                 headers={"Retry-After": "10"},
             ) from None
         # The key is not repeated: whoever looks over a shoulder, or into a cache, learns nothing.

@@ -60,7 +60,7 @@ async def promote(version: Version, request: Request) -> ModelOut:
     openapi_extra=documented(RollbackIn, required=False),
 )
 async def rollback(version: Version, request: Request) -> ModelOut:
-    """Leave this version, which must be champion, for the previous one; answers that one."""
+    """Replace this version, which must be champion, with the previous one; returns that one."""
     worker = worker_of(request)
     body = await parsed(RollbackIn, request, required=False)
     champion = await worker.ask_registry(worker.roll_back, version, body.reason, _by(request))

@@ -20,10 +20,10 @@ router = APIRouter(tags=["reality"])
     openapi_extra=documented(OutcomesIn),
 )
 async def send_outcomes(request: Request) -> OutcomesOut:
-    """Keep up to 10,000 outcomes; returns once they are committed.
+    """Store up to 10,000 outcomes; returns once they are committed.
 
-    If one cannot be used, none is kept. Sending them again changes nothing: after a 503, by which
-    time some may be kept, or without an answer, send all again.
+    If one is invalid, none is stored. Sending outcomes again is safe: after a 503, when some may
+    be stored already, or if no response arrives, send all of them again.
     """
     worker = worker_of(request)
     body = await parsed(OutcomesIn, request)
@@ -32,7 +32,7 @@ async def send_outcomes(request: Request) -> OutcomesOut:
     return OutcomesOut.of(found)
 
 
-@router.get("/api/monitoring", summary="What became of the predictions", response_model=Monitoring)
+@router.get("/api/monitoring", summary="Predictions against outcomes", response_model=Monitoring)
 async def monitoring(request: Request) -> Response:
     """Live quality by version, cohort and score bin; shadow, drift and alarms.
 

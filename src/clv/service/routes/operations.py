@@ -45,7 +45,7 @@ async def metrics(worker: ThisWorker) -> Response:
     return Response(body, headers={"content-type": kind})
 
 
-@router.get("/api/requests/{passenger_id}", summary="How often a passenger was asked about")
+@router.get("/api/requests/{passenger_id}", summary="Number of tracked predictions for a passenger")
 async def count_requests(passenger_id: PassengerId, worker: ThisWorker) -> RequestCount:
     """Number of tracked predictions; 0 for a passenger never asked about."""
     return RequestCount(id=passenger_id, count=await worker.request_log.count(passenger_id))

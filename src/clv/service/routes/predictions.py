@@ -54,9 +54,8 @@ async def predict(request: Request) -> Response:
 async def try_out(request: Request) -> Response:
     """The same prediction, for people who try values out, as on the page Predict.
 
-    It is tracked with the source `page`, and counts nowhere as the prediction of a passenger:
-    neither in `/api/requests/{passenger_id}` nor in the monitoring or the metrics. `id` may be left
-    out.
+    It is tracked with the source `page` and never counts as the prediction of a passenger: not in
+    `/api/requests/{passenger_id}`, the monitoring or the metrics. `id` may be left out.
     """
     return await _predict(request, await parsed(TryOutIn, request, values=FEW_VALUES), "page")
 

@@ -83,7 +83,7 @@ class DecisionOut(BaseModel):
     action: str = Field(description="`promote`, `rollback`, `train` or `retrain`")
     version: str
     alias: str = Field(description="what it became: `champion` or `challenger`")
-    previous: str | None = Field(description="the champion until then")
+    previous: str | None = Field(description="the previous champion")
     by: str = Field(description="API key id, or user of the command line; empty if unknown")
     reason: str
 

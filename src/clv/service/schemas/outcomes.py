@@ -43,7 +43,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 _EXPECTED = (
-    "expected a moment from 1970 up to now; one up to a minute ahead is taken for now. "
+    "expected a moment from 1970 up to now; up to a minute ahead counts as now. "
     "Check the clock of the sender"
 )
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)

@@ -115,16 +115,16 @@ class AskedOut(BaseModel):
     """A tracked prediction."""
 
     id: int | None = Field(description="null if it was tried out on the page without an id")
-    requested_at: datetime | None = Field(description="null if the database holds no moment there")
+    requested_at: datetime | None = Field(description="null if the database holds no valid time")
     recency_7: int
     frequency_7: int
     monetary_7: float
     monetary_30: float = Field(description="expected spend by day 30, as it was answered")
-    p_return: float | None = Field(description="null where the model of then did not say")
-    score_bin: int | None = Field(description="null where the model of then did not say")
+    p_return: float | None = Field(description="null if the model of that time did not predict it")
+    score_bin: int | None = Field(description="null if the model of that time did not predict it")
     model_version: str
     source: str | None = Field(
-        description="how it was requested: `api`, `batch`, or `page`, which counts nowhere as the "
+        description="how it was requested: `api`, `batch`, or `page`, which never counts as the "
         "prediction of a passenger; null in rows of older versions"
     )
 

@@ -88,7 +88,7 @@ class TryOutIn(PredictIn):
 def _refuse_level(value: Any) -> None:
     # Ignored like other unknown fields, it would be believed of an interval of another level.
     raise PydanticCustomError(
-        "misplaced", "a batch has one level for all; put it beside 'passengers'", {"input": value}
+        "misplaced", "a batch has one level for all; put it next to 'passengers'", {"input": value}
     )
 
 
@@ -135,7 +135,7 @@ class IntervalOut(BaseModel):
     level: float = Field(description="share of passengers whose spend lies in their interval")
     low: float = Field(description="often what is spent already: most never ride again", ge=0)
     high: float = Field(
-        description="equal to `low` where a share of `level` or more never ride again", ge=0
+        description="equal to `low` if a share of `level` or more never ride again", ge=0
     )
 
 
@@ -187,12 +187,12 @@ class PredictionOut(BaseModel):
     )
     score_bin: int = Field(
         description="rank of the expected increment in about ten equal parts: from 1, the lowest, "
-        "upwards; passengers of one bin share what their intervals are learnt from",
+        "upwards; passengers of one bin share the training data of their intervals",
         ge=1,
     )
     in_support: bool = Field(
-        description="whether enough passengers like this one were learnt from; where false, every "
-        "number here is extrapolated"
+        description="whether the training data has enough passengers like this one; if false, "
+        "every number here is extrapolated"
     )
     support_note: str | None = Field(
         description="null in support; otherwise how few passengers were like this one, and in what"

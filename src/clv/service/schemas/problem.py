@@ -8,7 +8,9 @@ __all__ = ["FieldError", "Problem"]
 class FieldError(BaseModel):
     """What is wrong with one field."""
 
-    field: str = Field(description="its place, such as body.recency_7 or body.passengers.3.id")
+    field: str = Field(
+        description="where the value is, such as body.recency_7 or body.passengers.3.id"
+    )
     code: str = Field(description="kind of error, for programs", examples=["too_large"])
     message: str = Field(description="what was expected, for people")
     value: JsonValue = Field(

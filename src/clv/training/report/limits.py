@@ -8,7 +8,7 @@ _NOISE = (
 )
 _EFFECT = "Predicted value is not the effect of a campaign."
 _DRIFT = (
-    "It speaks of customers like those it learnt from; train again when behaviour, prices or "
+    "It holds for customers like those it was trained on; retrain when behaviour, prices or "
     "cities change."
 )
 LIMITS = (_NOISE, _EFFECT, _DRIFT)
