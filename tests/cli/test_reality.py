@@ -63,7 +63,7 @@ def test_a_file_of_outcomes_is_held_against_the_predictions(
     shown = clv_in("monitor", CLV_DATABASE_URL=database, home=trained_home)
     assert shown.code == 0, shown.out + shown.err
     assert "No alarm." in shown.out
-    assert "2 held against a promise" in shown.out
+    assert "2 compared with a prediction" in shown.out
     found = json.loads(
         clv_in("monitor", "--json", CLV_DATABASE_URL=database, home=trained_home).out
     )

@@ -156,7 +156,7 @@ def test_a_challenger_is_said_to_be_one_and_how_it_could_still_serve(
         finished = clv_in("train", home=trained[0])
     assert finished.code == 0
     assert "\nVersion 3 is challenger: it learnt from generated passengers; " in finished.out
-    assert finished.out.endswith("Make it champion all the same: clv models promote 3\n")
+    assert finished.out.endswith("To promote it anyway: clv models promote 3\n")
 
 
 def test_generated_passengers_count_as_generated_also_where_data_names_them(

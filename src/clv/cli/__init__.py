@@ -35,7 +35,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="clv",
-    help="What a customer will be worth, from what they did in their first days.",
+    help="Predict what a new customer will spend in the first month, from the first week.",
     epilog="Settings are environment variables (CLV_HOME, CLV_PORT, ...): docs/reference.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="API keys: who may use the service, for what, and how often.", no_args_is_help=True
-)
+app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
 
 @contextmanager
@@ -118,7 +116,9 @@ def list_keys(as_json: JsonOption = False) -> None:
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="Its 8 digits, as `list` has them.")],
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Key id: the first column of `clv keys list`.")
+    ],
 ) -> None:
     """Refuse a key from now on. It stays in the list, and cannot be taken back.
 

@@ -53,11 +53,11 @@ def _show(found: "Monitoring") -> None:
         say("No alarm.")
     counts = found.outcomes
     say(
-        f"Outcomes: {counts.judged:,} held against a promise, {counts.early:,} too early, "
-        f"{counts.unmatched:,} without a promise; {counts.corrections:,} corrections."
+        f"Outcomes: {counts.judged:,} compared with a prediction, {counts.early:,} too early, "
+        f"{counts.unmatched:,} without a prediction; {counts.corrections:,} corrections."
     )
     if not found.versions:
-        note("Nothing was predicted yet. Outcomes come in by POST /api/outcomes or: "
+        note("No predictions yet. Send outcomes by POST /api/outcomes or: "
              "clv outcomes import FILE")  # fmt: skip
         return
     say("")
@@ -68,8 +68,8 @@ def _show(found: "Monitoring") -> None:
     _drift(found)
 
 
-_QUALITY = ("promised", "judged", "labels", "predicted", "actual", "bias", "95% interval", "MSE",
-            "MAE", "Gini", "covered", "Brier")  # fmt: skip
+_QUALITY = ("predictions", "outcomes", "known", "predicted", "actual", "bias", "95% interval",
+            "MSE", "MAE", "Gini", "coverage", "Brier")  # fmt: skip
 
 
 def _of(one: "LiveQuality") -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def _of(one: "LiveQuality") -> tuple[str, ...]:
 def _versions(found: "Monitoring") -> None:
     serving = [row for row, one in enumerate(found.versions) if one.is_champion]
     table(
-        "Promise and reality, by version (labels: of those whose horizon has passed)",
+        "Predicted and actual spend, by version (known: share of due outcomes)",
         ("version", *_QUALITY, "evidence"),
         [
             (one.version, *_of(one.quality), f"{_now(one):.2g} of {one.bias.limit:.0f}")
@@ -119,7 +119,7 @@ def _version(one: "VersionQuality") -> None:
     say("")
     table(
         f"Version {one.version} by score bin",
-        ("bin", "judged", "increment promised", "came", "covered", "promised"),
+        ("bin", "outcomes", "predicted increment", "actual", "coverage", "target"),
         [
             (
                 str(row.score_bin),
@@ -135,10 +135,10 @@ def _version(one: "VersionQuality") -> None:
     say("")
     early = one.early
     if early.customers:
-        doubt = f" Do not build on it: {early.unsound}." if early.unsound else ""
+        doubt = f" Do not rely on it: {early.unsound}." if early.unsound else ""
         say(
-            f"{early.customers:,} promises wait for their outcome. Were passengers as in training, "
-            f"MSE would be {figure(early.mse, ',.0f')} and Brier {early.brier:.4f}.{doubt}"
+            f"Waiting for outcomes: {early.customers:,}. Expected if nothing has changed: "
+            f"MSE {figure(early.mse, ',.0f')}, Brier {early.brier:.4f}.{doubt}"
         )
         say("")
 
@@ -147,8 +147,8 @@ def _shadows(found: "Monitoring") -> None:
     if not found.shadows:
         return
     table(
-        "In shadow, on the same passengers (MSE less that of the answers: below 0 is better)",
-        ("challenger", "beside", "judged", "bias", "MSE", "difference", "95% interval"),
+        "Challengers in shadow, on the same passengers (difference in MSE: below 0 is better)",
+        ("challenger", "champion", "outcomes", "bias", "MSE", "difference", "95% interval"),
         [
             (
                 one.challenger,
@@ -163,7 +163,7 @@ def _shadows(found: "Monitoring") -> None:
             )
             for one in found.shadows
         ],
-        text=("beside",),
+        text=("champion",),
     )
     say("")
 
@@ -172,9 +172,8 @@ def _drift(found: "Monitoring") -> None:
     if not found.drift:
         return
     table(
-        f"Drift: the last {found.drift_days} days ({found.drift_customers:,} passengers) against "
-        "training",
-        ("quantity", "status", "stability index", "by chance", "moved by"),
+        f"Drift: {found.drift_customers:,} passengers of the last {found.drift_days} days",
+        ("quantity", "status", "stability index", "noise up to", "moved by"),
         [
             (
                 one.quantity,
@@ -187,4 +186,7 @@ def _drift(found: "Monitoring") -> None:
         ],
         text=("status",),
     )
-    say(f"Unlike training: {found.out_of_support:,}; with impossible values: {found.impossible:,}.")
+    say(
+        f"Unlike the training data: {found.out_of_support:,}; with impossible values: "
+        f"{found.impossible:,}."
+    )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "tracking"]
 
-app = typer.Typer(help="Outcomes: what passengers spent in the end.", no_args_is_help=True)
+app = typer.Typer(help="Import outcomes: the actual spend of passengers.", no_args_is_help=True)
 
 
 @contextmanager
@@ -96,16 +96,19 @@ def import_outcomes(
     show_findings(findings)
     say(
         f"{rows:,} rows of {name}: {recorded.accepted:,} accepted, {recorded.corrected:,} "
-        f"corrected, {recorded.unchanged:,} known already, {recorded.outdated:,} older than known."
+        f"corrected, {recorded.unchanged:,} unchanged, {recorded.outdated:,} outdated."
     )
     if recorded.unmatched:
-        note(f"{recorded.unmatched:,} are of passengers without a prediction that counts: kept.")
+        note(
+            f"Without a prediction that counts: {recorded.unmatched:,} of them; stored, and "
+            "counted as unmatched."
+        )
     if recorded.early:
         note(
-            f"{recorded.early:,} were drawn up before their horizon had passed: kept, and not "
-            "counted. Send them again later; where predictions are asked late, give registered_at."
+            f"Measured before the horizon: {recorded.early:,} of them; stored, but ignored until "
+            "you send them again after it. If you predict after day 7, send registered_at."
         )
-    say("See what became of the predictions: clv monitor")
+    say("Compare predictions with them: clv monitor")
 
 
 def _outcomes(batch: "OutcomeBatch") -> Iterator["Outcome"]:

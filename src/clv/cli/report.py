@@ -20,10 +20,10 @@ def report(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what the training of a version found: its report, and the checks of its method.
+    """Show the training report of a version and its checks.
 
-    The page opens in any browser and asks the network for nothing. With --json, all its figures;
-    the page is then written only where --output says.
+    The page opens in any browser, without network. With --json it prints all figures; the page is
+    then written only if --output is given.
 
     Example: `clv report`
     """

@@ -34,18 +34,19 @@ def retrain(
     data: Annotated[
         str | None,
         typer.Option(
-            help="History to learn from besides. Default: what the champion learnt from, where it "
-            "is a file that is still there.",
+            help="History to add to them. Default: the training file of the champion, if it still "
+            "exists.",
             show_default=False,
         ),
     ] = None,
     table_name: Annotated[
-        str, typer.Option("--table", help="Table to read, where that history holds tables.")
+        str, typer.Option("--table", help="Table to read, if that history holds tables.")
     ] = DEFAULT_TABLE,
     decimal: DecimalOption = None,
     thousands: ThousandsOption = None,
     only_tracked: Annotated[
-        bool, typer.Option("--only-tracked", help="Learn from nothing besides.")
+        bool,
+        typer.Option("--only-tracked", help="Use only tracked predictions and their outcomes."),
     ] = False,
     if_alarm: Annotated[
         bool,
@@ -55,16 +56,16 @@ def retrain(
     jobs: JobsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn again, from tracked requests and what came of them, and decide who is champion.
+    """Retrain on tracked predictions and their outcomes, and promote the result if it is better.
 
-    The newest passengers whose horizon has passed are kept out; on them the new model is compared
-    with the champion. It is promoted where its error is lower by a paired test and no check of its
-    report found an issue; otherwise it predicts in shadow. Where an alarm says that passengers
-    behave otherwise since some week, only what came since is learnt from. Every decision is kept in
-    the registry with its reason: `clv models list`.
+    The newest passengers whose horizon has passed are held out, to compare the new model with the
+    champion. It is promoted if its error is lower in a paired test and no check of its report found
+    an issue; otherwise it predicts in shadow. If an alarm says that behaviour has changed, only
+    outcomes since the change are used. Every decision is recorded with its reason:
+    `clv models list`.
 
-    For cron, as often as outcomes come in: where there is nothing new to learn from nothing is
-    done, and whoever was interrupted goes on with the next run.
+    Run it from cron as often as outcomes arrive: without new outcomes it does nothing, and after
+    an interruption the next run continues.
 
     Example: `clv retrain --if-alarm`
     """
@@ -93,7 +94,7 @@ def retrain(
     what = f"Version {done.version}: " if done.version else ""
     say(f"{what}{done.decision}. {done.reason[0].upper()}{done.reason[1:]}.")
     if done.decision == "in shadow":
-        say(f"Make it champion all the same: clv models promote {done.version}")
+        say(f"To promote it anyway: clv models promote {done.version}")
 
 
 def _source(

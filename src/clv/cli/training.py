@@ -94,19 +94,19 @@ def train(
     ] = False,
     if_missing: Annotated[
         bool,
-        typer.Option("--if-missing", help="Do nothing where there is a champion that can serve."),
+        typer.Option("--if-missing", help="Do nothing if there is a champion that can serve."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from a history and register the best model.
+    """Train on a history and register the best model.
 
     Reads and checks the data, searches every candidate by cross-validation, tests the chosen one
     once on customers held out before, and registers it. The first model becomes champion; a later
-    one only where it is better on customers that neither has seen.
+    one only if it is better on customers that neither has seen.
 
     With --kind rides it makes the activity table of a ride log first, as `clv features` does, and
-    learns from the customers whose horizon has passed; the dates of registration then show how the
-    model would have done on younger customers than it learnt from.
+    trains on the customers whose horizon has passed; the dates of registration then show how the
+    model would have done on customers who registered after those it was trained on.
 
     Example: `clv train --data passengers.sqlite`
     """
@@ -299,7 +299,7 @@ def _show(result: "TrainingResult", released: "Release") -> None:
     say(f"Version {released.number} is {released.alias}: {released.reason}.")
     say(f"Written: {', '.join(shown(path) for path in released.files)}")
     if released.alias == "challenger":
-        say(f"Make it champion all the same: clv models promote {released.number}")
+        say(f"To promote it anyway: clv models promote {released.number}")
 
 
 def _in_words(parameters: "Mapping[str, Any]") -> str:

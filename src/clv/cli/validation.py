@@ -28,10 +28,10 @@ def validate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare predictions with what happened, beside the baselines.
+    """Compare predictions with actual spend, and with simple baselines.
 
-    Prints errors, deciles, how many outcomes lay in their intervals in each score bin, how honest
-    the probability of return is, and the largest misses; the page shows all of it in pictures.
+    Prints errors, deciles, interval coverage by score bin, calibration of the probability of
+    return, and the largest misses; the page shows all of it as charts.
 
     Example: `clv validate --data last_month.csv`
     """
@@ -83,9 +83,9 @@ def _lines(result: "Validation") -> None:
     )  # fmt: skip
     top = result.capture_increment
     say(
-        f"The best tenth by prediction holds {figure(top.top, '.0%')} of the spend still to come; "
+        f"The best tenth by prediction holds {figure(top.top, '.0%')} of the further spend; "
         f"the best possible, {figure(top.ideal_top, '.0%')}. "
-        f"{result.share_in_support:.1%} of the customers are like some that were learnt from."
+        f"{result.share_in_support:.1%} of the customers are similar to training customers."
     )
 
 

@@ -11,13 +11,13 @@ __all__ = ["router"]
 router = APIRouter(tags=["activity"])
 
 
-@router.get("/api/activity", summary="What was asked of late")
+@router.get("/api/activity", summary="Latest predictions")
 async def activity(request: Request) -> ActivityOut:
     """Tracked predictions over time, and the latest 50."""
     return ActivityOut.of(await worker_of(request).queries.recent(utc_now()))
 
 
-@router.get("/api/requests/{passenger_id}/latest", summary="What was answered of a passenger")
+@router.get("/api/requests/{passenger_id}/latest", summary="Latest predictions of a passenger")
 async def latest_requests(passenger_id: PassengerId, request: Request) -> PassengerRequestsOut:
     """The latest 50 tracked predictions of a passenger, and how many there are in all."""
     worker = worker_of(request)

@@ -11,7 +11,7 @@ from clv.service.worker import worker_of
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["reality"])
+router = APIRouter(tags=["monitoring"])
 
 
 @router.post(
@@ -32,7 +32,9 @@ async def send_outcomes(request: Request) -> OutcomesOut:
     return OutcomesOut.of(found)
 
 
-@router.get("/api/monitoring", summary="What became of the predictions", response_model=Monitoring)
+@router.get(
+    "/api/monitoring", summary="Compare predictions with outcomes", response_model=Monitoring
+)
 async def monitoring(request: Request) -> Response:
     """Live quality by version, cohort and score bin; shadow, drift and alarms.
 

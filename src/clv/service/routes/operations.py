@@ -45,9 +45,9 @@ async def metrics(worker: ThisWorker) -> Response:
     return Response(body, headers={"content-type": kind})
 
 
-@router.get("/api/requests/{passenger_id}", summary="How often a passenger was asked about")
+@router.get("/api/requests/{passenger_id}", summary="Number of predictions of a passenger")
 async def count_requests(passenger_id: PassengerId, worker: ThisWorker) -> RequestCount:
-    """Number of tracked predictions; 0 for a passenger never asked about."""
+    """Number of tracked predictions; 0 for a passenger never scored."""
     return RequestCount(id=passenger_id, count=await worker.request_log.count(passenger_id))
 
 

@@ -3,12 +3,12 @@
 __all__ = ["LIMITS"]
 
 _NOISE = (
-    "Three features leave most of the difference between customers unexplained: a prediction is a "
-    "mean over customers alike, not a promise about one."
+    "Three features leave most of the difference between customers unexplained: a prediction is "
+    "the mean of similar customers, and a single one can differ from it widely."
 )
 _EFFECT = "Predicted value is not the effect of a campaign."
 _DRIFT = (
-    "It speaks of customers like those it learnt from; train again when behaviour, prices or "
+    "It holds for customers like those it was trained on: train again when behaviour, prices or "
     "cities change."
 )
 LIMITS = (_NOISE, _EFFECT, _DRIFT)
