@@ -50,7 +50,7 @@ def _show(found: "Monitoring") -> None:
     for alarm in found.alarms:
         say(f"ALARM ({alarm.kind}): {alarm.says} {alarm.advice}")
     if not found.alarms:
-        say("No alarm.")
+        say(f"No alarm.{_off(found)}")
     counts = found.outcomes
     say(
         f"Outcomes: {counts.judged:,} compared with a prediction, {counts.early:,} too early, "
@@ -66,6 +66,22 @@ def _show(found: "Monitoring") -> None:
         _version(one)
     _shadows(found)
     _drift(found)
+
+
+def _off(found: "Monitoring") -> str:
+    """Say if the champion is biased by more than noise, though not by enough for an alarm."""
+    from clv.monitoring.drift import MIN_CUSTOMERS
+
+    if found.serving is None or found.serving.quality.judged < MIN_CUSTOMERS:
+        return ""
+    quality = found.serving.quality
+    if not (quality.bias_low > 0 or quality.bias_high < 0):
+        return ""
+    amount = "much" if quality.bias > 0 else "little"
+    return (
+        f" But version {found.serving.version} predicts too {amount}: bias {quality.bias:+.1%} "
+        f"(95% interval {quality.bias_low:+.1%} to {quality.bias_high:+.1%})."
+    )
 
 
 _QUALITY = ("predictions", "outcomes", "known", "predicted", "actual", "bias", "95% interval",
