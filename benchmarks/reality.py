@@ -125,7 +125,7 @@ def _told(year: Year) -> str:
             f"{between:+.1%} |"
         ),
         "",
-        "![The Reality page at the end of that year](pictures/reality.png)",
+        "![The Monitoring page at the end of that year](pictures/reality.png)",
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Intervals hold their level in each score bin, in the least width, as another library has it."""
+"""Intervals cover their level in each score bin, in the least width, as another library has it."""
 
 import numpy as np
 import pytest

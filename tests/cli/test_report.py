@@ -27,7 +27,7 @@ def test_it_prints_the_checks_and_leaves_the_page(clv, home):
 def test_issues_come_with_what_to_do(clv):
     finished = clv("report")
     assert "CLV013: Their predictions rest on few customers" in finished.out
-    assert "of 14 checks raise an issue (CLV013)" in finished.out
+    assert "of 14 checks found an issue (CLV013)" in finished.out
 
 
 def test_json_is_the_figures_and_nothing_else(clv, home):

@@ -144,7 +144,7 @@ def test_it_prints_the_leaderboard_and_what_became_of_it(second):
 
 
 def test_it_prints_the_issues_among_the_checks_and_no_others(second):
-    assert "\nCLV013 Customers are like those learnt from: " in second.out
+    assert "\nCLV013 Customers resemble the training customers: " in second.out
     assert "give a longer history" in second.out
     assert "\nCLV011 " not in second.out
 

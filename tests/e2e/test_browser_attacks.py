@@ -127,7 +127,7 @@ def test_an_unknown_address_shows_a_page_with_a_way_back(visit: Open) -> None:
     assert seen.page.evaluate(ACCESSIBLE) == []
     assert seen.overflow() == 0
     shot(seen, "not-found-dark-360")
-    seen.page.click("main >> text=To the start page")
+    seen.page.click("main >> text=Go to the start page")
     seen.page.wait_for_selector("h1")
     assert httpx.URL(seen.page.url).path == "/"
 

@@ -264,6 +264,10 @@ def test_predict_works_without_scripts(visit: Open, server: Server) -> None:
     assert "8.50" in page.inner_text("#increment")
     assert page.is_visible("noscript li >> nth=0"), "the ranges, as there is no chart"
     assert page.is_hidden("#intervals")
+    ranges = page.locator("noscript li").all_inner_texts()
+    assert "8.50" in ranges[0]
+    assert not any("8.50 EUR to 8.50" in text.replace("\xa0", " ") for text in ranges)
+    assert page.is_hidden("#intervals-reading .of-plot"), "there are no bars and lines to explain"
     page.click("#send")
     page.wait_for_selector("#what-if tr")
     assert all("?" not in url or "/static/" in url for url in seen.requests)
@@ -413,7 +417,13 @@ def test_predictions_are_compared_with_outcomes(
     page = seen.page
     page.wait_for_selector("#versions tr")
     assert page.inner_text("h1") == "Monitoring"
-    assert page.inner_text("#verdict").startswith("Version 2 ")
+    with server.client() as client:
+        found = client.get("/api/monitoring").json()
+    quality = next(one for one in found["versions"] if one["is_champion"])["quality"]
+    verdict = page.inner_text("#verdict")
+    assert "ersion 2 " in verdict
+    assert quality["bias_low"] > 0 or quality["bias_high"] < 0
+    assert "as expected" not in verdict or found["alarms"], "its bias is no noise"
     tiles = page.inner_text("#tiles")
     assert "actual €20.00 per passenger, all outcomes since the week of" in tiles
     assert page.inner_text("#versions tr").split("\t")[:3] == ["2 champion", "600", "600"]
@@ -423,6 +433,9 @@ def test_predictions_are_compared_with_outcomes(
         assert re.search(r"week of \d{1,2} [A-Z][a-z]{2} \d{4}", alarm)
     seen.draw_all()
     assert page.locator(".main-svg").count() >= 4
+    weeks = page.locator("#evidence .xtick").all_text_contents()
+    assert weeks, "one week has its date"
+    assert len(weeks) == len(set(weeks)), "and only once"
     assert "µ" not in page.inner_text("#evidence")
     assert page.evaluate(ACCESSIBLE) == []
     shot(seen, f"monitoring-known-{scheme}-{width}")
@@ -458,7 +471,7 @@ def test_one_passenger_of_late_is_one_and_no_drift(visit: Open, server: Server) 
     page = visit("/monitoring").page
     page.wait_for_selector("#drift-reading:not(:empty)")
     assert page.inner_text("#drift-reading") == (
-        "1 passenger scored in the last 28 days; drift is measured from 500."
+        "1 passenger scored in the last 28 days; drift is measured from 500 passengers on."
     )
     assert page.locator("#drift-pictures figure").count() == 0
     page.goto(f"{server.url}/activity")

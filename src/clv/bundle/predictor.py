@@ -145,7 +145,7 @@ class Predictor:
         return (
             f"{found} training {were} like this one "
             f"({self.surroundings.describe(recency, frequency, monetary)}); at least "
-            f"{self.surroundings.needed} are needed for a prediction to rest on"
+            f"{self.surroundings.needed} are needed for a reliable prediction"
         )
 
 

@@ -13,7 +13,7 @@ from clv.settings import load_settings
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The champion in other forms.", no_args_is_help=True)
+app = typer.Typer(help="Export the champion, as SQL.", no_args_is_help=True)
 
 
 @app.callback()

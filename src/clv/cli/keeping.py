@@ -14,7 +14,7 @@ from clv.settings import load_settings
 
 __all__ = ["app", "prune"]
 
-app = typer.Typer(help="What is kept of one passenger.", no_args_is_help=True)
+app = typer.Typer(help="Export or erase the stored data of one passenger.", no_args_is_help=True)
 
 _INT64 = 2**63
 PassengerId = Annotated[int, typer.Argument(metavar="ID", min=-_INT64, max=_INT64 - 1)]

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="API keys: who may use the service, for what, and how often.", no_args_is_help=True
-)
+app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
 
 @contextmanager

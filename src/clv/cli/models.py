@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Versions of the model, and which of them serves.", no_args_is_help=True)
+app = typer.Typer(help="List, promote and roll back versions of the model.", no_args_is_help=True)
 
 
 def _registry() -> "Registry":

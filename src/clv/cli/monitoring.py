@@ -50,7 +50,7 @@ def _show(found: "Monitoring") -> None:
     for alarm in found.alarms:
         say(f"ALARM ({alarm.kind}): {alarm.says} {alarm.advice}")
     if not found.alarms:
-        say("No alarm.")
+        say(f"No alarm.{_off(found)}")
     counts = found.outcomes
     say(
         f"Outcomes: {counts.judged:,} compared with a prediction, {counts.early:,} too early, "
@@ -68,8 +68,24 @@ def _show(found: "Monitoring") -> None:
     _drift(found)
 
 
-_QUALITY = ("promised", "judged", "labels", "predicted", "actual", "bias", "95% interval", "MSE",
-            "MAE", "Gini", "covered", "Brier")  # fmt: skip
+def _off(found: "Monitoring") -> str:
+    """Say if the champion is biased by more than noise, though not by enough for an alarm."""
+    from clv.monitoring.drift import MIN_CUSTOMERS
+
+    if found.serving is None or found.serving.quality.judged < MIN_CUSTOMERS:
+        return ""
+    quality = found.serving.quality
+    if not (quality.bias_low > 0 or quality.bias_high < 0):
+        return ""
+    amount = "much" if quality.bias > 0 else "little"
+    return (
+        f" But version {found.serving.version} predicts too {amount}: bias {quality.bias:+.1%} "
+        f"(95% interval {quality.bias_low:+.1%} to {quality.bias_high:+.1%})."
+    )
+
+
+_QUALITY = ("predictions", "outcomes", "known", "predicted", "actual", "bias", "95% interval",
+            "MSE", "MAE", "Gini", "coverage", "Brier")  # fmt: skip
 
 
 def _of(one: "LiveQuality") -> tuple[str, ...]:
@@ -166,7 +182,7 @@ def _shadows(found: "Monitoring") -> None:
             )
             for one in found.shadows
         ],
-        text=("beside",),
+        text=("champion",),
     )
     say("")
 
@@ -175,9 +191,8 @@ def _drift(found: "Monitoring") -> None:
     if not found.drift:
         return
     table(
-        f"Drift: the last {found.drift_days} days ({found.drift_customers:,} passengers) against "
-        "training",
-        ("quantity", "status", "stability index", "by chance", "moved by"),
+        f"Drift: {found.drift_customers:,} passengers of the last {found.drift_days} days",
+        ("quantity", "status", "stability index", "noise up to", "moved by"),
         [
             (
                 one.quantity,
@@ -190,4 +205,7 @@ def _drift(found: "Monitoring") -> None:
         ],
         text=("status",),
     )
-    say(f"Unlike training: {found.out_of_support:,}; with impossible values: {found.impossible:,}.")
+    say(
+        f"Unlike the training data: {found.out_of_support:,}; with impossible values: "
+        f"{found.impossible:,}."
+    )

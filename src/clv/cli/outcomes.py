@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "tracking"]
 
-app = typer.Typer(help="Outcomes: what passengers spent in the end.", no_args_is_help=True)
+app = typer.Typer(help="Import outcomes: the actual spend of passengers.", no_args_is_help=True)
 
 
 @contextmanager

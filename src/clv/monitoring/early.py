@@ -57,10 +57,10 @@ def early_of(sums: Sums, calibration: Calibration | None, *, alarmed: bool) -> E
     supported = waiting.total("in_support") / n
     unsound = ""
     if alarmed:
-        unsound = "an alarm says that passengers no longer behave as in training"
+        unsound = "an alarm says that behaviour has changed since training"
     elif calibration is None:
-        unsound = "the calibration of this version cannot be read"
+        unsound = "the calibration of this version is missing"
     elif supported < _SUPPORTED:
-        unsound = f"only {supported:.0%} are like enough passengers of training"
+        unsound = f"only {supported:.0%} of them are similar to training passengers"
     brier = waiting.total("p_variance") / n
     return Early(n, waiting.total("predicted") / n, mse, brier, unsound)

@@ -37,9 +37,9 @@ _SAYS = {
 }
 _TAGS = {
     "predictions": "Expected spend by day 30, for one passenger or many.",
-    "segments": "Is a campaign for these passengers worth it?",
-    "reality": "Actual spend, and how good the predictions were.",
-    "models": "Versions of the model, and which of them answers.",
+    "segments": "Does a campaign for these passengers pay?",
+    "monitoring": "Outcomes, and predictions compared with them.",
+    "models": "Versions of the model, and the one that serves.",
     "activity": "Tracked predictions.",
     "operations": "Health, readiness, metrics, and a reset for tests.",
 }

@@ -45,7 +45,7 @@ def test_an_honest_history_raises_no_issue(tmp_path: Path) -> None:
     with open_source(tmp_path / "activity.parquet") as source:
         honest = report_of(read_history(source, Window()))
     assert set(statuses(honest).values()) == {"passed"}
-    assert honest.verdict.startswith("None of 14 checks raises an issue.")
+    assert honest.verdict.startswith("None of 14 checks found an issue.")
 
 
 def test_a_small_honest_history_is_only_said_to_be_small(report: Report) -> None:

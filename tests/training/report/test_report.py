@@ -54,7 +54,7 @@ def test_the_verdict_says_how_it_does_and_names_the_issues(report):
     assert "below that of 'month = week'" in report.verdict
     for check in report.issues:
         assert check.code in report.verdict
-    assert "of 14 checks raise an issue" in report.verdict
+    assert "of 14 checks found an issue" in report.verdict
 
 
 def test_another_order_is_measured_like_the_champions(report, result):

@@ -53,7 +53,7 @@ def refused_page(scope: Scope, error: Exception) -> Response | None:
         title="Sign in" if status is HTTPStatus.UNAUTHORIZED else status.phrase,
         detail=detail,
         way=sign_in if with_key else "/",
-        way_says="Sign in" if with_key else "To the start page",
+        way_says="Sign in" if with_key else "Go to the start page",
     )
     answer.headers.update(error.headers or {})
     return answer

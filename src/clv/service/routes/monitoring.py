@@ -11,7 +11,7 @@ from clv.service.worker import worker_of
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["reality"])
+router = APIRouter(tags=["monitoring"])
 
 
 @router.post(

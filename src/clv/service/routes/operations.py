@@ -47,7 +47,7 @@ async def metrics(worker: ThisWorker) -> Response:
 
 @router.get("/api/requests/{passenger_id}", summary="Number of tracked predictions for a passenger")
 async def count_requests(passenger_id: PassengerId, worker: ThisWorker) -> RequestCount:
-    """Number of tracked predictions; 0 for a passenger never asked about."""
+    """Number of tracked predictions; 0 for a passenger never scored."""
     return RequestCount(id=passenger_id, count=await worker.request_log.count(passenger_id))
 
 

@@ -166,7 +166,7 @@ class PredictionOut(BaseModel):
                     "in_support": False,
                     "support_note": "3 training customers were like this one (last ride on day 7, "
                     "48 to 63 rides, 1,216.00 to 2,432.00 spent); at least 20 are needed for a "
-                    "prediction to rest on",
+                    "reliable prediction",
                     "model_version": "1",
                 },
             ]

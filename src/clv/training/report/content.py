@@ -130,20 +130,20 @@ def _verdict(evidence: Evidence, checks: tuple[Check, ...]) -> str:
     issues = [check.code for check in checks if check.status == "issue"]
     asked = sum(check.status != "not applicable" for check in checks)
     said = (
-        f"{len(issues)} of {asked} checks raise an issue ({', '.join(issues)}): read them before "
-        "you use the model."
+        f"{len(issues)} of {asked} checks found an issue ({', '.join(issues)}): read about it "
+        "before you use the model."
         if issues
-        else f"None of {asked} checks raises an issue."
+        else f"None of {asked} checks found an issue."
     )
     unseen, evaluation = evidence.unseen, evidence.evaluation
     if not unseen.increment.any():
-        return f"{said} None of {evaluation.rows:,} customers held out spent anything more."
+        return f"{said} None of {evaluation.rows:,} held-out customers spent anything more."
     lower = 1 - evaluation.quality.mse / mse(unseen.outcome, unseen.activity.monetary)
     return (
-        f"{said} On {evaluation.rows:,} customers whom it had not seen, the squared error is "
-        f"{abs(lower):.0%} {'below' if lower > 0 else 'above'} that of 'month = week', the money "
-        f"is off by {evaluation.quality.bias:+.1%}, and the tenth with the highest predictions "
-        f"holds {evaluation.capture_increment.top:.0%} of the spend still to come."
+        f"{said} On {evaluation.rows:,} held-out customers the squared error is {abs(lower):.0%} "
+        f"{'below' if lower > 0 else 'above'} that of assuming no further spend, total predicted "
+        f"spend is off by {evaluation.quality.bias:+.1%}, and the tenth with the highest "
+        f"predictions brings {evaluation.capture_increment.top:.0%} of the further spend."
     )
 
 

@@ -3,8 +3,8 @@
 __all__ = ["LIMITS"]
 
 _NOISE = (
-    "Three features leave most of the difference between customers unexplained: a prediction is a "
-    "mean over customers alike, not a promise about one."
+    "Three features leave most of the difference between customers unexplained: a prediction is "
+    "the mean of similar customers, and a single one can differ from it widely."
 )
 _EFFECT = "Predicted value is not the effect of a campaign."
 _DRIFT = (

@@ -38,10 +38,12 @@
     const { quality: q, early, cohorts } = version;
     const first = cohorts.find((row) => row.quality.judged);
     const isFew = q.judged < FEW, isRaised = raised.some((one) => one.kind !== "drift");
+    const isOff = q.bias_low !== null && (q.bias_low > 0 || q.bias_high < 0);
     by("verdict").textContent = isRaised ? `Version ${version.version} no longer performs as expected.`
       : !q.judged ? `No outcomes of version ${version.version} yet.`
         : isFew ? `${counted(q.judged, "outcome")} of version ${version.version} so far. With fewer than ${FEW}, a difference between predicted and actual spend is mostly chance.`
-          : `Version ${version.version} is performing as expected.`;
+          : isOff ? `No alarm for version ${version.version} yet, but it predicts too ${q.bias > 0 ? "much" : "little"}: the 95% interval of its bias excludes 0. An alarm needs more evidence than one look.`
+            : `Version ${version.version} is performing as expected.`;
     const all = first ? `all outcomes since the week of ${day(first.cohort)}` : "";
     const sure = of(q.bias_low, () => `; 95% interval ${signed(q.bias_low)} to ${signed(q.bias_high)}`) ?? "";
     by("tiles").replaceChildren(...isFew ? [
@@ -53,8 +55,8 @@
       tile("Rode again", of(q.returned, (share) => percent(share, 1)), `predicted: ${known(q.p_return, (share) => percent(share, 1))}`),
       tile("Ranking (Gini)", of(q.gini, (value) => value.toFixed(3)), "1 is a perfect ranking, 0 a random one"),
     ].flat(), ...[
-      tile("Outcomes", count(outcomes.judged), `of all versions; besides, ${count(outcomes.unmatched)} of passengers never scored and ${count(outcomes.early)} sent before day 30`),
-      tile("Waiting for outcomes", count(early.customers), isFew || early.mse === null ? "passengers scored" : early.unsound
+      tile("Outcomes", count(outcomes.judged), `of all versions; not counted: ${count(outcomes.unmatched)} for passengers never scored, ${count(outcomes.early)} sent before day 30`),
+      tile("Waiting for outcomes", count(early.customers), isFew || early.mse === null ? "passengers scored, outcome not known yet" : early.unsound
         ? `no early estimate: ${early.unsound}`
         : `expected MSE if nothing has changed: ${count(Math.round(early.mse))}`),
     ].flat());
@@ -86,6 +88,8 @@
     by("over-time-reading").textContent = "Mean spend by day 30 of passengers with a known outcome. If the lines diverge, predictions are off.";
   }
 
+  const shifted = (week, days) => new Date(Date.parse(week) + 86_400_000 * days).toISOString().slice(0, 10);
+
   function evidence(version) {
     const { weeks, evidence: found, limit, raised, since } = version.bias;
     const shown = found.map((value) => Math.max(value, 1e-4));
@@ -96,7 +100,7 @@
       hovertemplate: "week of %{x}: %{y:.3g}<extra></extra>",
     }], {
       shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: limit, y1: limit, line: { color: "#D55E00", dash: "dash", width: 2 } }],
-      xaxis: { type: "date", title: { text: "week of the outcome", standoff: 8 } },
+      xaxis: { type: "date", title: { text: "week of the outcome", standoff: 8 }, ...(weeks.length < 6 ? { tickvals: weeks, range: [shifted(weeks[0], -7), shifted(weeks.at(-1), 7)] } : {}) },
       yaxis: { type: "log", title: { text: "evidence", standoff: 8 }, range: [-4.2, top], tickvals: ticks, ticktext: ticks.map((value) => (value < 1 ? String(value) : count(value))) },
     });
     by("evidence-reading").textContent = `Evidence that version ${version.version} predicts too much or too little. Above the dashed line (${limit}) an alarm is raised; `
@@ -163,7 +167,7 @@
     by("drift").hidden = !found.length;
     const isFew = scored < FEW;
     by("drift-reading").textContent = isFew
-      ? `${counted(scored, "passenger")} scored in the last ${days} days; drift is measured from ${FEW}.`
+      ? `${counted(scored, "passenger")} scored in the last ${days} days; drift is measured from ${FEW} passengers on.`
       : `${count(scored)} passengers scored in the last ${days} days; ${count(unlike)} ${unlike === 1 ? "is" : "are"} unlike the training data${impossible ? `, ${count(impossible)} ${impossible === 1 ? "has" : "have"} impossible values` : ""}.`;
     by("drift-pictures").replaceChildren();
     if (isFew) return;

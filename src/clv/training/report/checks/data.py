@@ -147,7 +147,7 @@ def _outcomes_hold_the_spend(evidence: Evidence) -> Answer:
 QUESTIONS = (
     Question(
         "CLV006",
-        "Test rows are like training rows",
+        "Test rows resemble training rows",
         "The population stability index of a feature or of the outcome is above 0.1 and above what "
         "chance makes of so many rows.",
         "The split is by a hash of the id, so the two should be alike: see whether ids follow "
@@ -156,7 +156,7 @@ QUESTIONS = (
     ),
     Question(
         "CLV007",
-        "Young customers are like old ones",
+        "Recent customers resemble earlier ones",
         "The same index between the fifth of the customers who registered first and the fifth who "
         "registered last.",
         "Prices, cities or counting have changed: train on the latest cohorts only, or correct "
@@ -165,7 +165,7 @@ QUESTIONS = (
     ),
     Question(
         "CLV008",
-        "The target is no feature",
+        "The target is not a feature",
         "Fewer than 1% or fewer than 50 customers spent more after the observation window, or the "
         "outcome equals recency or frequency in most rows.",
         "See that the outcome column is the money by the horizon, and that the horizon of these "
@@ -184,7 +184,7 @@ QUESTIONS = (
     ),
     Question(
         "CLV011",
-        "Outcomes hold the spend so far",
+        "Outcomes include the spend so far",
         "More than 2% of the outcomes are below what was spent in the observation window.",
         "Refunds are real, but not so many: see that both count from registration, in one "
         "currency, and are not exchanged.",

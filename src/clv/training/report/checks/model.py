@@ -186,7 +186,7 @@ QUESTIONS = (
     ),
     Question(
         "CLV002",
-        "Something was learnt",
+        "Better than chance",
         "The order of the predictions, on the increment or on the total, is within 3 standard "
         "deviations of chance; or giving everybody the mean increment is not shown to be worse.",
         "See that outcomes belong to their customers (a join, a sort): shuffled ones look like "
@@ -203,7 +203,7 @@ QUESTIONS = (
     ),
     Question(
         "CLV004",
-        "Intervals hold their level in each score bin",
+        "Intervals cover their level in each score bin",
         "Coverage in a bin is off by more than 4 points and 3 standard errors; where an interval "
         "is one point, only too little counts.",
         "Do not show the intervals of that bin. Look at drift; give a longer history.",
@@ -211,7 +211,7 @@ QUESTIONS = (
     ),
     Question(
         "CLV005",
-        "Probability of return is honest",
+        "Probability of return is calibrated",
         "A tenth of the test rows returned more or less often than predicted by more than 2 points "
         "and 3 standard errors.",
         "Do not multiply by this probability. Look at drift; give a longer history.",
@@ -234,7 +234,7 @@ QUESTIONS = (
     ),
     Question(
         "CLV013",
-        "Customers are like those learnt from",
+        "Customers resemble the training customers",
         "More than 10% of the test rows are out of support.",
         "Their predictions rest on few customers: give a longer history, or leave them out of "
         "campaigns by `in_support`.",
@@ -242,7 +242,7 @@ QUESTIONS = (
     ),
     Question(
         "CLV014",
-        "The youngest cohort is predicted as well as the older",
+        "The youngest cohort is predicted as well as older ones",
         "The youngest cohort's mean increment is off by more than 10% and 3 standard errors, its "
         "intervals cover 4 points too few, or its Brier score is worse by .02, beyond chance.",
         "Customers have changed: train on the latest cohorts only, and train again soon.",
