@@ -109,8 +109,7 @@ def _of(one: "LiveQuality") -> tuple[str, ...]:
 def _versions(found: "Monitoring") -> None:
     serving = [row for row, one in enumerate(found.versions) if one.is_champion]
     table(
-        "Predictions against outcomes, by version (labels: share of matured predictions with an "
-        "outcome)",
+        "Predicted and actual spend, by version (known: share of due outcomes)",
         ("version", *_QUALITY, "evidence"),
         [
             (one.version, *_of(one.quality), f"{_now(one):.2g} of {one.bias.limit:.0f}")
@@ -136,7 +135,7 @@ def _version(one: "VersionQuality") -> None:
     say("")
     table(
         f"Version {one.version} by score bin",
-        ("bin", "judged", "predicted increment", "actual increment", "covered", "level"),
+        ("bin", "outcomes", "predicted increment", "actual", "coverage", "target"),
         [
             (
                 str(row.score_bin),
@@ -154,9 +153,8 @@ def _version(one: "VersionQuality") -> None:
     if early.customers:
         doubt = f" Do not rely on it: {early.unsound}." if early.unsound else ""
         say(
-            f"{early.customers:,} predictions wait for their outcome. Expected if nothing has "
-            f"changed since training: MSE {figure(early.mse, ',.0f')}, Brier "
-            f"{early.brier:.4f}.{doubt}"
+            f"Waiting for outcomes: {early.customers:,}. Expected if nothing has changed: "
+            f"MSE {figure(early.mse, ',.0f')}, Brier {early.brier:.4f}.{doubt}"
         )
         say("")
 
@@ -165,9 +163,8 @@ def _shadows(found: "Monitoring") -> None:
     if not found.shadows:
         return
     table(
-        "In shadow, on the same passengers (difference: MSE less that of the champion; below 0 "
-        "is better)",
-        ("challenger", "beside", "judged", "bias", "MSE", "difference", "95% interval"),
+        "Challengers in shadow, on the same passengers (difference in MSE: below 0 is better)",
+        ("challenger", "champion", "outcomes", "bias", "MSE", "difference", "95% interval"),
         [
             (
                 one.challenger,
