@@ -355,7 +355,7 @@ def test_a_link_to_the_example_shows_the_same_verdict_to_somebody_else(visit: Op
     page.locator("#lift-slider").focus()
     for _ in range(12):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function("() => location.hash.includes('lift=')")
+    page.wait_for_function("() => location.hash.includes('lift=12')")
     address = urlsplit(page.url)
     other = visit(f"/campaign#{address.fragment}").page  # the address of old bookmarks
     judged(other)
