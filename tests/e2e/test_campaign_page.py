@@ -574,7 +574,7 @@ def test_a_list_is_looked_at_before_it_is_judged(visit: Open) -> None:
 def test_columns_of_another_tool_are_not_taken_for_ours(visit: Open) -> None:
     page = visit("/").page
     judge(page, "customer_id,recency,frequency,T,monetary_value\n1,6,3,7,12\n", "rfm.csv")
-    assert list_error(page).startswith("Choose below which column of the list is: passenger id;")
+    assert list_error(page).startswith("Choose below which column of the list is: day of the last")
     assert "This list is a table of another tool" in page.inner_text("#preview .wrong")
     assert page.input_value("#map-recency_7") == ""
     assert page.evaluate(ACCESSIBLE) == []
