@@ -9,7 +9,7 @@ from campaign.simulated import expected, said_of
 from clv.bundle import Predictor
 from clv.campaign import words
 from clv.campaign.figures import pictures_of
-from clv.campaign.offer import Campaign
+from clv.campaign.offer import MAX_LIFT, Campaign
 from clv.campaign.verdict import Evaluation, evaluate
 
 
@@ -78,9 +78,10 @@ def test_with_a_lift_the_best_part_of_the_list_is_named(predictor: Predictor) ->
     assert words.headline(found) == "Not worth it"
     best = found.best
     assert 0 < best.customers < 400
-    earns = "may earn" if best.low < 0 else "are expected to earn"
+    is_one = best.customers == 1
+    earns = "may earn" if best.low < 0 else f"{'is' if is_one else 'are'} expected to earn"
     assert words.best_in_words(found, money).startswith(
-        f"Not all 400: the best {best.customers} {earns}"
+        f"Not all 400: the best {best.customers if best.customers > 1 else 'passenger'} {earns}"
     )
     assert f"{best.gain:,.0f} ({best.low:,.0f} to {best.high:,.0f})" in words.best_in_words(
         found, money
@@ -88,6 +89,45 @@ def test_with_a_lift_the_best_part_of_the_list_is_named(predictor: Predictor) ->
     assert words.best_in_words(judged(predictor, lift=10.0, cost=0.01), money) == ""
     nobody = judged(predictor, lift=0.01, cost=100.0)
     assert words.best_in_words(nobody, money) == "No part of the list is expected to earn its cost."
+
+
+def test_a_best_part_does_not_contradict_a_list_that_pays(predictor: Predictor) -> None:
+    found = replace(judged(predictor, lift=1.0), verdict="worth it")
+    assert 0 < found.best.customers < 400
+    says = words.best_in_words(found, money)
+    assert says.startswith(f"All 400 pay, but the best {found.best.customers} alone ")
+    one = replace(found, verdict="not worth it", best=replace(found.best, customers=1))
+    assert words.best_in_words(one, money).startswith("Not all 400: the best passenger ")
+
+
+def test_a_lift_beyond_all_reason_is_neither_advised_nor_looked_for(predictor: Predictor) -> None:
+    found = judged(predictor, cost=5_000.0)
+    assert found.minimum_lift is not None
+    assert found.minimum_lift > MAX_LIFT
+    assert found.holdout is None
+    assert words.sentence(found, money).startswith("Lower the cost per passenger")
+    plan = replace(judged(predictor).holdout, enough=False, detectable=686.152)
+    says = words.holdout_in_words(replace(judged(predictor), holdout=plan))
+    assert says.endswith("These 400 passengers are too few to show any lift.")
+
+
+def test_what_costs_nothing_is_not_asked_whether_it_pays(predictor: Predictor) -> None:
+    assert words.sentence(judged(predictor, cost=0.0), money).startswith("There is no cost to")
+
+
+def test_cents_are_shown_if_they_matter(predictor: Predictor) -> None:
+    assert words.digits_of(judged(predictor)) == 0
+    one = judged(predictor, 1, lift=0.01)
+    assert words.digits_of(one) == 2
+    assert money(abs(one.gain.high)) in words.sentence(one, money)
+
+
+def test_the_pictures_of_a_list_without_a_lift_know_no_profit(predictor: Predictor) -> None:
+    for lift, is_said in ((None, False), (0.16, True)):
+        terms = {} if lift is None else {"lift": lift}
+        readings = " ".join(one.reading for one in pictures_of(judged(predictor, **terms), ""))
+        assert ("profit" in readings) is is_said
+        assert ("dashed line the campaign pays" in readings) is is_said
 
 
 def test_one_passenger_is_one_passenger(predictor: Predictor) -> None:

@@ -9,6 +9,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from rich.console import Console
+
+from clv.cli import show
 
 
 @pytest.fixture(name="clv")
@@ -56,6 +59,25 @@ def test_it_prints_the_verdict_and_what_it_rests_on(clv, steady) -> None:
     dear = clv("segment", steady, "--margin", "0.25", "--cost", "50", "--lift", "0.1")
     assert dear.out.startswith("Not worth it")
     assert "No part of the list is expected to earn its cost" in dear.out
+
+
+@pytest.mark.parametrize("lift", [(), ("--lift", "0.1")])
+def test_nothing_is_cut_off_on_a_terminal_of_80_columns(clv, steady, monkeypatch, lift) -> None:
+    piped = clv("segment", steady, *TERMS, *lift, CLV_CURRENCY="EUR").out
+    monkeypatch.setattr(show, "_console", lambda stream: Console(file=stream, width=80))
+    narrow = clv("segment", steady, *TERMS, *lift, CLV_CURRENCY="EUR").out
+    assert narrow.split() == piped.split()
+    tables = [line for line in narrow.splitlines() if "  " in line]
+    assert tables
+    assert max(map(len, tables)) <= 80
+
+
+def test_all_passengers_are_compared_in_one_sentence(clv, steady) -> None:
+    found = json.loads(clv("segment", steady, *TERMS, "--json").out)["evaluation"]["all_customers"]
+    assert (
+        f"For comparison, all passengers: {found['expected_increment']:.2f} of further spend per "
+        f"passenger ({found['times']:.1f} times as much here), {found['returning']:.1%} ride again."
+    ) in clv("segment", steady, *TERMS).out
 
 
 def test_the_best_part_of_a_list_is_named(clv, steady) -> None:
@@ -161,5 +183,8 @@ def test_the_lift_of_a_hold_out_is_estimated(clv, activity_file, tmp_path) -> No
     assert found["low"] > 0
     said = clv("lift", *groups).out
     assert "2,000 treated, 2,000 held out" in said
-    nothing = clv("lift", groups[1], groups[1])
+    controls = [table.slice(2_000, 1_000), table.slice(3_000)]
+    for half, name in zip(controls, ("a", "b"), strict=True):
+        pyarrow.parquet.write_table(half, tmp_path / f"{name}.parquet")
+    nothing = clv("lift", tmp_path / "a.parquet", tmp_path / "b.parquet")
     assert "No effect cannot be ruled out" in nothing.out

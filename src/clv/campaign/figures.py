@@ -12,7 +12,13 @@ from clv.campaign.verdict import Evaluation, number_of
 from clv.campaign.words import lift_in_words
 from clv.evaluation.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, Picture, styled
 
-__all__ = ["depth_title", "increment_title", "pictures_of"]
+__all__ = [
+    "depth_reading",
+    "depth_title",
+    "increment_reading",
+    "increment_title",
+    "pictures_of",
+]
 
 _KINDS = (GREEN, BLUE, ORANGE, GREY)
 # A list of fewer has no best tenth, and its axis counts in ones.
@@ -43,6 +49,26 @@ def increment_title(found: Evaluation) -> str:
         "not enough evidence": "close to",
     }[found.verdict]
     return f"Expected further spend per passenger is {side} break-even"
+
+
+def increment_reading(found: Evaluation) -> str:
+    """How to read the picture of the increment."""
+    says = (
+        f"The dots are means per passenger; the bar is the {found.expected_increment.level:.0%} "
+        "interval of the mean of this list. All passengers are those of the training data."
+    )
+    if found.speaks_of == "value":
+        return says
+    return f"{says} Right of the dashed line the campaign pays."
+
+
+def depth_reading(found: Evaluation) -> str:
+    """How to read the picture of the depths."""
+    line = "lift at which they break even" if found.speaks_of == "value" else "profit"
+    return (
+        f"Passengers are ranked by expected further spend. The line is the {line} if you choose "
+        f"that many. The band is the {found.campaign.level:.0%} interval."
+    )
 
 
 def depth_title(found: Evaluation) -> str:
@@ -116,9 +142,7 @@ def _increment(found: Evaluation, unit: str) -> Picture:
     return Picture(
         "increment",
         increment_title(found),
-        f"The dots are means per passenger; the bar is the {estimate.level:.0%} interval of the "
-        "mean of this list. All passengers are those of the training data. Right of a dashed line, "
-        "which takes a lift, the campaign pays.",
+        increment_reading(found),
         styled(
             plot,
             f"per passenger ({unit})",
@@ -170,9 +194,7 @@ def _depth(found: Evaluation, unit: str) -> Picture:
     return Picture(
         "depth",
         depth_title(found),
-        "Passengers are ranked by expected further spend. The line is the profit if you choose "
-        "that many; without a lift, the lift at which they break even. The band is the "
-        f"{found.campaign.level:.0%} interval.",
+        depth_reading(found),
         styled(
             plot,
             "passengers chosen, the best first",

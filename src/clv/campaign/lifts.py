@@ -8,15 +8,15 @@ from clv.campaign.verdict import Evaluation, with_lift
 
 __all__ = ["at_every_lift", "points_of"]
 
-_USUAL = 0.5
-_STEPS = 50
+_USUAL = 50  # percent
+_STEPS = 20  # beyond
 
 
 def at_every_lift(found: Evaluation, segment: Segment) -> list[Evaluation]:
     """The evaluation without a lift, then with each lift of the slider, the smallest first.
 
-    The lifts are whole percentages up to 50%, or in larger steps up to what the campaign needs to
-    be safe; the lift of `found` is among them.
+    The lifts are whole percentages up to 50%, then in larger steps up to what the campaign needs
+    to be safe; the lift of `found` is among them.
     """
     return [
         found if lift == found.campaign.lift else with_lift(found, segment, lift)
@@ -27,9 +27,11 @@ def at_every_lift(found: Evaluation, segment: Segment) -> list[Evaluation]:
 def _lifts(found: Evaluation) -> list[float]:
     needed = found.minimum_lift_cautious or found.minimum_lift or 0.0
     given = found.campaign.lift
-    most = min(max(_USUAL, 1.1 * needed, given or 0.0), MAX_LIFT)
-    step = math.ceil(round(100 * most / _STEPS, 6))
-    stops = {round(step * k / 100, 4) for k in range(1, _STEPS + 1) if step * k <= 100 * MAX_LIFT}
+    most = min(max(1.1 * needed, given or 0.0), MAX_LIFT)
+    step = max(math.ceil(round((100 * most - _USUAL) / _STEPS, 6)), 1)
+    beyond = math.ceil(round((100 * most - _USUAL) / step, 6))
+    percents = [*range(1, _USUAL + 1), *(_USUAL + step * k for k in range(1, beyond + 1))]
+    stops = {min(percent / 100, MAX_LIFT) for percent in percents}
     return sorted(stops if given is None else stops | {given})
 
 

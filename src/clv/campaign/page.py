@@ -9,12 +9,19 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from clv.campaign.figures import depth_title, increment_title, pictures_of
+from clv.campaign.figures import (
+    depth_reading,
+    depth_title,
+    increment_reading,
+    increment_title,
+    pictures_of,
+)
 from clv.campaign.lifts import at_every_lift, points_of
 from clv.campaign.segment import Segment
 from clv.campaign.verdict import Estimate, Evaluation, number_of
 from clv.campaign.words import (
     best_in_words,
+    digits_of,
     further_spend_in_words,
     headline,
     holdout_in_words,
@@ -119,6 +126,7 @@ def _answer(found: Evaluation, currency: str) -> dict[str, Any]:
         "returning": returning_in_words(found),
         "percent": _percent,
         "money": money,
+        "digits": digits_of(found),
         "between": partial(_between, money),
         "share": _share,
         "lift": lift_in_words,
@@ -137,7 +145,7 @@ def _at_lift(found: Evaluation, currency: str) -> dict[str, Any]:
     return {
         **part,
         "lift": lift,
-        "label": "none entered" if lift is None else _percent(lift),
+        "label": "not entered" if lift is None else _percent(lift),
         "says": headline(found),
         "verdict": found.verdict,
         "warnings": found.warnings,
@@ -145,6 +153,7 @@ def _at_lift(found: Evaluation, currency: str) -> dict[str, Any]:
         "best": found.best.customers,
         "needed": None if lift is None else found.campaign.needed,
         "titles": {"increment": increment_title(found), "depth": depth_title(found)},
+        "readings": {"increment": increment_reading(found), "depth": depth_reading(found)},
     }
 
 
@@ -173,7 +182,7 @@ def _share(value: float | None, digits: int = 1) -> str:
 
 def _percent(value: float) -> str:
     """A share as somebody has given it, without needless digits."""
-    return f"{100 * value:.4g}%"
+    return f"{100 * value:,.4g}%"
 
 
 def _placeholder(picture: Picture) -> Markup:

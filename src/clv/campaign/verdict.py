@@ -11,7 +11,7 @@ from clv.campaign.depth import DepthPoint, best_depth, depth_curve
 from clv.campaign.holdout import HoldOut, design_holdout
 from clv.campaign.map import Quadrant, quadrants
 from clv.campaign.mean import MeanIncrement
-from clv.campaign.offer import Campaign
+from clv.campaign.offer import MAX_LIFT, Campaign
 from clv.campaign.segment import Segment
 from clv.schema import Floats
 
@@ -208,7 +208,8 @@ def _judged(segment: Segment, campaign: Campaign, passengers: _Passengers) -> Ev
     verdict = _verdict(increment, campaign.needed)
     gain = increment.times(campaign.worth * n, less=campaign.cost * n)
     least = campaign.least_lift(increment.mean)
-    looked_for = campaign.detect_lift or campaign.lift or least
+    realistic = least if least is not None and least <= MAX_LIFT else None
+    looked_for = campaign.detect_lift or campaign.lift or realistic
     best = best_depth(segment, campaign)
     return Evaluation(
         n=n,
@@ -294,9 +295,9 @@ def _warnings(segment: Segment, campaign: Campaign, best: DepthPoint) -> list[st
     found = []
     if campaign.lift is None:
         found.append(
-            "This is what the passengers are worth, not what the campaign changes: they spend most "
-            "of it without any campaign. Enter the lift you expect, or measure it with a hold-out "
-            "group."
+            "Expected further spend is what the passengers are worth, not what the campaign "
+            "changes: they spend most of it without any campaign. Enter the lift you expect, or "
+            "measure it with a hold-out group."
         )
     else:
         found.append(

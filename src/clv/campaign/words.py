@@ -11,6 +11,7 @@ from clv.campaign.verdict import Evaluation, number_of
 __all__ = [
     "Money",
     "best_in_words",
+    "digits_of",
     "further_spend_in_words",
     "headline",
     "holdout_in_words",
@@ -22,6 +23,8 @@ __all__ = [
 
 # Shares of fewer passengers are worded as numbers of them.
 _FEW = 30
+# From this amount on, cents say nothing.
+_WHOLE = 100
 _NO_LIFT = "No lift could make it pay: these passengers are not expected to spend anything further."
 
 
@@ -60,17 +63,8 @@ def sentence(found: Evaluation, money: Money, text: Callable[[str], str] = str) 
     """
     level = f"{found.expected_increment.level:.0%}"
     if found.speaks_of == "value":
-        if found.minimum_lift is None:
-            return text("A campaign earns only on what they spend, so its cost would be lost.")
-        if found.minimum_lift_cautious is None:
-            return text(
-                "At the low end of the {} interval they spend nothing further, and no lift pays."
-            ).format(level)
-        return text(
-            "These figures cannot tell whether it does: enter the lift you expect, or measure it "
-            "with a hold-out group."
-        )
-    low, high = money(abs(found.gain.low), 0), money(abs(found.gain.high), 0)
+        return _sentence_without_lift(found, text)
+    low, high = (money(abs(value), digits_of(found)) for value in (found.gain.low, found.gain.high))
     if found.verdict == "worth it":
         return text("Even at the low end of the {} interval the campaign earns {}.").format(
             level, low
@@ -89,33 +83,63 @@ def sentence(found: Evaluation, money: Money, text: Callable[[str], str] = str) 
     )
 
 
+def _sentence_without_lift(found: Evaluation, text: Callable[[str], str]) -> str:
+    if found.minimum_lift is None:
+        return text("A campaign earns only on what they spend, so its cost would be lost.")
+    if found.campaign.cost == 0:
+        return text(
+            "There is no cost to earn back. To see what the campaign adds, enter the lift you "
+            "expect, or measure it with a hold-out group."
+        )
+    if found.minimum_lift > MAX_LIFT:
+        return text(
+            "Lower the cost per passenger, or choose passengers who are expected to spend more."
+        )
+    if found.minimum_lift_cautious is None:
+        return text(
+            "At the low end of the {} interval they spend nothing further, and no lift pays."
+        ).format(f"{found.expected_increment.level:.0%}")
+    return text(
+        "These figures cannot tell whether it does: enter the lift you expect, or measure it "
+        "with a hold-out group."
+    )
+
+
 def further_spend_in_words(
     found: Evaluation, money: Money, text: Callable[[str], str] = str
 ) -> str:
     """What the passengers are worth, as what it is."""
-    total = found.total_increment
-    return text("Expected further spend of {}: {} ({} to {}).").format(
+    total, digits = found.total_increment, digits_of(found)
+    return text("Expected further spend of {}: {} ({} interval: {} to {}).").format(
         "this passenger" if found.n == 1 else "these passengers",
-        money(total.mean, 0),
-        money(total.low, 0),
-        money(total.high, 0),
+        money(total.mean, digits),
+        f"{total.level:.0%}",
+        money(total.low, digits),
+        money(total.high, digits),
     )
+
+
+def digits_of(found: Evaluation) -> int:
+    """Decimals of amounts of the whole list: cents matter only to a short one."""
+    total = max(found.total_increment.mean, found.campaign.cost * found.n)
+    return 0 if total >= _WHOLE else 2
 
 
 def best_in_words(found: Evaluation, money: Money, text: Callable[[str], str] = str) -> str:
     """For which of the passengers the campaign pays most; empty without a lift, or if for all."""
     best = found.best
-    if found.speaks_of == "value" or best.customers == found.n:
+    if found.speaks_of == "value" or found.n in (best.customers, 1):
         return ""
     if not best.customers:
         return text("No part of the list is expected to earn its cost.")
-    return text("Not all {}: the best {} {} {} ({} to {}).").format(
-        f"{found.n:,}",
-        f"{best.customers:,}",
-        _earns(best),
-        money(best.gain, 0),
-        money(best.low, 0),
-        money(best.high, 0),
+    amounts = [money(value, digits_of(found)) for value in (best.gain, best.low, best.high)]
+    whom = "the best passenger" if best.customers == 1 else f"the best {best.customers:,}"
+    if found.verdict == "worth it":
+        return text("All {} pay, but {} alone {} more: {} ({} to {}).").format(
+            f"{found.n:,}", whom, _earns(best), *amounts
+        )
+    return text("Not all {}: {} {} {} ({} to {}).").format(
+        f"{found.n:,}", whom, _earns(best), *amounts
     )
 
 
@@ -131,11 +155,11 @@ def holdout_in_words(found: Evaluation) -> str:
     if plan is None:
         return ""
     looked_for = (
-        f"the assumed lift of {plan.lift:.1%}"
+        f"the assumed lift of {lift_in_words(plan.lift)}"
         if plan.lift == found.campaign.lift
-        else f"the lift at break-even, {plan.lift:.1%},"
+        else f"the lift at break-even, {lift_in_words(plan.lift)},"
         if plan.lift == found.minimum_lift
-        else f"a lift of {plan.lift:.1%}"
+        else f"a lift of {lift_in_words(plan.lift)}"
     )
     if plan.enough:
         return (
@@ -151,9 +175,9 @@ def holdout_in_words(found: Evaluation) -> str:
     if found.n == 1:
         return says
     would = (
-        f"would show a lift of {plan.detectable:.1%} or more."
-        if plan.detectable is not None
-        else "cannot show any lift."
+        f"would show a lift of {lift_in_words(plan.detectable)} or more."
+        if plan.detectable is not None and plan.detectable <= MAX_LIFT
+        else "are too few to show any lift."
     )
     return f"{says} These {number_of(found.n)} {would}"
 

@@ -230,12 +230,12 @@ def _show(found: "Evaluation", currency: str) -> None:
     if best := words.best_in_words(found, money):
         say(best)
     everyone = found.all_customers
-    times = f"; {everyone.times:.1f} times the mean of all" if everyone.times is not None else ""
-    rows = [row("expected further spend per passenger", found.expected_increment)]
-    rows.append(row("expected further spend in total", found.total_increment, 0))
+    digits = words.digits_of(found)
+    rows = [row("further spend per passenger", found.expected_increment)]
+    rows.append(row("further spend in total", found.total_increment, digits))
     if has_lift:
         rows += [
-            row("profit", found.gain, 0),
+            row("profit", found.gain, digits),
             (
                 "probability that it pays",
                 words.probability_in_words(found.probability_worth_it),
@@ -249,8 +249,8 @@ def _show(found: "Evaluation", currency: str) -> None:
         ]
     else:
         rows += [
-            ("campaign cost", money(found.campaign.cost * found.n, 0), ""),
-            row("margin on all further spend, less cost", found.gain, 0),
+            ("campaign cost", money(found.campaign.cost * found.n, digits), ""),
+            row("margin less cost", found.gain, digits),
         ]
     rows += [
         (
@@ -261,10 +261,15 @@ def _show(found: "Evaluation", currency: str) -> None:
         (
             "rides again" if found.n == 1 else "ride again",
             words.returning_in_words(found),
-            f"all passengers: {everyone.returning:.1%}{times}",
+            "",
         ),
     ]
     table("", ("", "expected", f"{found.gain.level:.0%} interval"), rows)
+    times = "" if everyone.times is None else f" ({everyone.times:.1f} times as much here)"
+    say(
+        f"For comparison, all passengers: {money(everyone.expected_increment)} of further spend "
+        f"per passenger{times}, {everyone.returning:.1%} ride again."
+    )
     if found.n >= _TENTHS:
         tenth = found.concentration[0]
         say(f"The best tenth brings {tenth.value:.0%} of expected further spend.")

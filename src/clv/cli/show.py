@@ -139,7 +139,7 @@ def table(
             drawn.add_column(
                 escape(columns[position]),
                 justify="left" if left else "right",
-                no_wrap=not left,
+                no_wrap=not left and least == _widest(columns, rows, position),
                 min_width=least,
                 overflow="fold",
             )
@@ -159,10 +159,7 @@ def _blocks(
     columns: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[str], width: int
 ) -> list[list[tuple[int, int]]]:
     """Columns that fit side by side, as positions with their least widths; each names its rows."""
-    widths = [
-        max(cell_len(column), *(cell_len(row[position]) for row in rows), 0)
-        for position, column in enumerate(columns)
-    ]
+    widths = [_widest(columns, rows, position) for position in range(len(columns))]
     names = min(widths[0], max(width // 2, _LEAST_TEXT))
     blocks: list[list[tuple[int, int]]] = [[(0, names)]]
     left = width - names
@@ -173,9 +170,14 @@ def _blocks(
         if left < least + _GAP and len(blocks[-1]) > 1:
             blocks.append([(0, names)])
             left = width - names
+        least = min(least, max(left - _GAP, 1))  # a column wider than the terminal wraps
         blocks[-1].append((position, least))
         left -= least + _GAP
     return blocks
+
+
+def _widest(columns: Sequence[str], rows: Sequence[Sequence[str]], position: int) -> int:
+    return max(cell_len(columns[position]), *(cell_len(row[position]) for row in rows), 0)
 
 
 def figure(value: float, form: str) -> str:

@@ -46,6 +46,7 @@ __all__ = [
     "ColumnNames",
     "Conformed",
     "Problem",
+    "btyd_problem",
     "choose_notation",
     "conform",
     "find_column",
@@ -237,19 +238,26 @@ def require_distinct(name: str, columns: Mapping[str, str]) -> None:
 def _refuse_btyd(
     name: str, available: Sequence[str], window: Window, renamed: Mapping[str, str]
 ) -> None:
-    """Refuse a table of lifetimes, btyd or pymc-marketing: its recency is another one."""
+    if not renamed and (problem := btyd_problem(f"'{name}'", available, window)):
+        raise DataError(problem)
+
+
+def btyd_problem(name: str, available: Sequence[str], window: Window) -> str:
+    """Why a table of lifetimes, btyd or pymc-marketing cannot be used; empty for any other table.
+
+    Its recency is another one.
+    """
     ours = any(column in available for one in window.features for column in one.names)
     lowered = {column.lower() for column in available}
     if (
         ours
-        or renamed
         or not {"recency", "frequency"} <= lowered
         or not {"t", "monetary_value", "monetary"} & lowered
     ):
-        return
+        return ""
     days = window.observation_days
-    raise DataError(
-        f"'{name}' is a table of another tool (columns {listed(available)}): there 'recency' is "
+    return (
+        f"{name} is a table of another tool (columns {listed(available)}): there 'recency' is "
         "the customer's age at the last purchase (the last minus the first), 'frequency' counts "
         f"repeat purchases, and both are up to today. Here recency_{days} is the day of the last "
         f"ride within the first {days} days, and frequency_{days} counts all rides in them, so "

@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, Field
 
+from clv.data.conform import btyd_problem
 from clv.data.numbers import NumberFormat
 from clv.data.preview import Preview
 from clv.data.preview import preview as look_at
@@ -90,7 +91,8 @@ async def preview(request: Request) -> Response:
             raise unusable(error, path) from None
     places = [k for k, name in enumerate(found.columns) if len(name) <= _LONGEST][:_MOST_COLUMNS]
     columns = [found.columns[place] for place in places]
-    taken = _taken(found.matched, columns)
+    foreign = btyd_problem("This list", columns, WINDOW)
+    taken = _taken(found.matched, [] if foreign else columns)
     text = part(
         "preview.html",
         found=found,
@@ -98,6 +100,7 @@ async def preview(request: Request) -> Response:
         rows=[[_shortened(row[place]) for place in places] for row in found.rows],
         taken=taken,
         meanings={one.chosen: one.meaning for one in taken if one.chosen},
+        foreign=foreign,
         problem=_without_options(found.problem or ""),
         decimal=asked.decimal or "",
     )

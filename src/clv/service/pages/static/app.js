@@ -34,7 +34,7 @@ window.clv = (() => {
     return new Intl.NumberFormat("en", form).format(value) + (currency ? `\u00a0${currency}` : "");
   }
   const count = (value) => whole.format(value);
-  const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}%`;
+  const percent = (share, digits = 0) => new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(share);
   // As the service writes them: 14 Sep 2026, and 14 Sep 2026, 13:07 UTC.
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const day = (text) => {

@@ -97,6 +97,7 @@
   function wrongList() {
     const most = Number(form.dataset.mostBytes);
     const missing = [...by("preview").querySelectorAll("select[data-column]")].filter((select) => !select.value).map((select) => select.dataset.meaning.toLowerCase());
+    if (!list && judged) return chooseAgain();
     if (!list) return "Choose a list first: a CSV or Excel file.";
     if (list.size === 0) return "The file is empty. Save the list again.";
     if (list.size > most) return `The list has ${size(list.size)}; at most ${size(most)} are read here. Leave out columns that are not needed, or judge it with: clv segment FILE`;
@@ -194,7 +195,7 @@
 
   async function download() {
     const file = judged.file ?? (judged.isExample ? await example() : list && identity(list) === judged.list ? list : null);
-    if (!file) { showErrors(form, fields, [{ field: "list", message: `Choose ${judged.list.split("/")[0]} again: the service keeps no list.` }]); return; }
+    if (!file) { showErrors(form, fields, [{ field: "list", message: chooseAgain() }]); return; }
     const query = new URLSearchParams(judged.terms);
     query.set("customers", verdict.chosen());
     by("download").disabled = true;
@@ -212,6 +213,7 @@
 
   /* ---- the verdict that is shown: outdated, kept for this session, shared */
 
+  const chooseAgain = () => `Choose ${judged.list.split("/")[0]} again: the service keeps no list.`;
   const identity = (file) => `${file.name}/${file.size}/${file.lastModified}`;
   const isExample = (file) => file.name === EXAMPLE && file.lastModified === 0;
 

@@ -51,6 +51,7 @@ window.clv.verdict = (() => {
     by("lift-slider").value = shown.lift;
     by("lift-slider").setAttribute("aria-valuetext", `${now.label}: ${now.says}`);
     by("lift-label").textContent = now.label;
+    by("to-best").textContent = now.lift === null ? "Back to all" : "Back to the best number";
     for (const place of by("verdict").querySelectorAll("[data-figure]:not([data-figure=depth])")) picture(place);
     showDepth(); // with its chart
   }
@@ -62,6 +63,7 @@ window.clv.verdict = (() => {
     const { data, layout } = shown.data.figures[name];
     if (title) {
       place.closest("figure").querySelector("h3").textContent = title;
+      place.closest("figure").querySelector("figcaption").textContent = now.readings[name];
       place.setAttribute("aria-label", title);
     }
     const { height: _reserved, width: _all, ...rest } = layout;
