@@ -1,5 +1,6 @@
 """Outcomes over HTTP, and what is said of the predictions then."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from clv.clock import utc_now
+from clv.errors import QueueFullError
+from clv.service import reality
+from clv.tracking import Outcome, open_database, upgrade
+from clv.tracking.database import one_writer
 from support.waiting import until
 
 PASSENGER = {"id": 1234, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
@@ -188,3 +193,29 @@ def test_metrics_tell_of_outcomes_and_live_quality(client: httpx.Client, long_ag
     assert value('clv_live_promised{model_version="1"}') == 2
     assert value('clv_live_label_coverage{model_version="1"}') == 0.5
     assert value('clv_alarms{kind="bias"}') == 0
+
+
+def test_more_outcomes_than_may_wait_are_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reality, "_MOST_WAITING", 30)
+    engine = open_database(f"sqlite:///{tmp_path / 'tracking.sqlite'}")
+
+    async def flood() -> None:
+        many = [Outcome(n, 1.0) for n in range(20)]
+        nobody: Any = None
+        store = reality.Reality(engine, nobody, nobody, nobody)
+        with one_writer(engine):  # nothing can be stored just now
+            waiting = asyncio.ensure_future(store.record(many))
+            await asyncio.sleep(0)
+            with pytest.raises(QueueFullError, match="20 outcomes wait"):
+                await store.record(many[:11])
+        assert (await waiting).accepted == 20
+        assert (await store.record(many[:11])).unchanged == 11
+        store.close()
+
+    try:
+        upgrade(engine)
+        asyncio.run(flood())
+    finally:
+        engine.dispose()

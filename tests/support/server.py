@@ -143,10 +143,12 @@ def _wait(server: Server) -> None:
             if server.process.poll() is not None:
                 raise AssertionError(f"The server ended as it started:\n{server.log()}")
             try:
-                if client.get(f"{server.url}/health", timeout=5).status_code == 200:
-                    # A first look at the registry that takes longer is not waited for by the start.
-                    if _UNANSWERED not in client.get(f"{server.url}/ready", timeout=5).text:
-                        return
+                # A first look at the registry that takes longer is not waited for by the start.
+                if (
+                    client.get(f"{server.url}/health", timeout=5).status_code == 200
+                    and _UNANSWERED not in client.get(f"{server.url}/ready", timeout=5).text
+                ):
+                    return
             except httpx.TransportError:
                 pass
             # Waiting for a process to start is not timing it: nothing is asserted about how long.

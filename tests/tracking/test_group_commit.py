@@ -310,3 +310,20 @@ def test_a_transaction_that_hangs_is_given_up_and_those_after_it_are_stored(
         await log.close()
 
     asyncio.run(asyncio.wait_for(session(), 60))
+
+
+def test_nothing_more_is_cleared_once_the_log_is_closed(
+    use: Callable[..., None], a_row: Row
+) -> None:
+    async def scenario(log: DatabaseRequestLog, engine: Engine) -> None:
+        await log.append([a_row(n) for n in range(4_100)])  # cleared in several transactions
+        commits = counted(engine, "commit")
+        clearing = asyncio.ensure_future(log.clear())
+        while not commits:
+            await asyncio.sleep(0)
+        await log.close()
+        with pytest.raises(StoreError, match="closed"):
+            await clearing
+        assert len(commits) == 1
+
+    use(scenario, queue_rows=5_000)

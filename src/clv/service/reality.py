@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from clv.aside import Aside
 from clv.bundle import Manifest
 from clv.clock import utc_now
-from clv.errors import ClvError, NotTrainedError, StoreError
+from clv.errors import ClvError, NotTrainedError, QueueFullError, StoreError
 from clv.monitoring import Monitoring, manifests_of, monitor
 from clv.registry import Registry
 from clv.service.models import Models
@@ -26,6 +26,8 @@ _REST = 20.0
 _METRICS_REST_S = 60.0
 _LOOK_LIMIT_S = 300.0
 _RECORD_LIMIT_S = 60.0
+#: Outcomes that wait to be stored: ten full requests, far fewer than are stored in that time.
+_MOST_WAITING = 100_000
 
 
 def _slow() -> StoreError:
@@ -61,6 +63,7 @@ class Reality:
         self._told = told
         self._looker = Aside("monitoring", 1, _LOOK_LIMIT_S, _slow)
         self._writer = Aside("outcomes", 1, _RECORD_LIMIT_S, _slow)
+        self._waiting = 0  # outcomes
         self._look: asyncio.Task[Monitoring] | None = None
         self._seen: Monitoring | None = None
         self._seen_at = self._took_s = 0.0
@@ -74,8 +77,18 @@ class Reality:
         ------
         StoreError
             Where the database fails.
+        QueueFullError
+            At once, if too many wait to be stored already.
         """
-        found = await self._writer.run(self._store.record, sent, utc_now())
+        if self._waiting and self._waiting + len(sent) > _MOST_WAITING:
+            raise QueueFullError(
+                f"{self._waiting:,} outcomes wait to be stored already. Try again in a moment."
+            )
+        self._waiting += len(sent)
+        try:
+            found = await self._writer.run(self._store.record, sent, utc_now())
+        finally:
+            self._waiting -= len(sent)
         self.changed()
         return found
 

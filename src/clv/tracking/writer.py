@@ -178,6 +178,7 @@ class DatabaseRequestLog:
             await self._accept((), clearing.step)
             if not clearing.is_done:  # as long for the rows that came meanwhile
                 await asyncio.sleep(loop.time() - began)
+                self._refuse_when_closed()
         return clearing.cleared
 
     async def check(self) -> None:
