@@ -109,7 +109,7 @@ def test_rows_that_cannot_be_used_are_told_and_left_out(
 def test_a_file_without_any_outcome_is_an_error(clv: Any, database: str, tmp_path: Path) -> None:
     for text, says in (
         ("id,monetary_30\nx,1\n", "no usable outcome"),
-        ("id,monetary_30\n", "holds no"),
+        ("id,monetary_30\n", "It has no rows"),
         ("id,spent\n1,2\n", "Column 'monetary_value_30'"),
     ):
         file = outcomes_file(tmp_path / "outcomes.csv", text)
@@ -211,7 +211,7 @@ def test_an_alarm_ends_with_1_and_says_what_to_do(
         )
     ran = clv_in("monitor", CLV_DATABASE_URL=database, home=trained_home)
     assert ran.code == 3, ran.out
-    assert "ALARM (bias): Version 1 promises" in ran.out
+    assert "ALARM (bias): Version 1 over-predicts" in ran.out
     assert "clv retrain" in ran.out
     found = clv_in("monitor", "--json", CLV_DATABASE_URL=database, home=trained_home)
     assert found.code == 3
