@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clv.data.conform import ColumnNames, Conformed, conform, find_columns
+from clv.data.conform import (
+    ColumnNames,
+    Conformed,
+    choose_notation,
+    conform,
+    find_columns,
+    read_instants,
+)
 from clv.errors import DataError
 from clv.schema import Window
 
@@ -255,37 +262,37 @@ def test_noise_in_the_last_digits_is_no_return():
     ],
 )
 def test_a_registration_is_read_as_utc_whatever_it_is_written_as(value):
-    found = conformed(GOOD | {"frequency_30": 3, "registered_at": value}, names=OPTIONAL)
-    assert found.registered_at is not None
-    assert found.registered_at.tolist() == [datetime(2026, 3, 1, 12)]  # noqa: DTZ001
+    assert registered(value).tolist() == [datetime(2026, 3, 1, 12)]  # noqa: DTZ001
 
 
 def test_a_day_is_its_first_moment_and_what_is_no_date_is_none():
-    days = ["2026-03-01", "soon", None, "2026-03-02 10:30"]
-    rows = [GOOD | {"frequency_30": 3, "registered_at": day} for day in days]
-    found = conformed(*rows, names=OPTIONAL)
-    assert found.registered_at is not None
-    assert found.registered_at.astype("datetime64[m]").astype(str).tolist() == [
+    days = registered("2026-03-01", "soon", None, "2026-03-02 10:30")
+    assert days.astype("datetime64[m]").astype(str).tolist() == [
         "2026-03-01T00:00",
         "NaT",
         "NaT",
         "2026-03-02T10:30",
     ]
-    assert found.problems == ()
 
 
-@pytest.mark.parametrize("value", [1767225600, 20260101, 1767225600000, 46023.0])
-def test_a_number_is_no_date_as_nobody_can_tell_its_unit(value):
-    found = conformed(GOOD | {"frequency_30": 3, "registered_at": value}, names=OPTIONAL)
-    assert found.registered_at is not None
-    assert np.isnat(found.registered_at).all()
+@pytest.mark.parametrize("value", [1767225600, 20260101, 1767225600000])
+def test_a_whole_number_is_a_date_if_it_can_be_only_one(value):
+    assert registered(value).tolist() == [datetime(2026, 1, 1)]  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("value", [46023.0, 46023, 12])
+def test_any_other_number_is_no_date(value):
+    assert np.isnat(registered(value)).all()
 
 
 def test_a_moment_beyond_the_calendar_is_no_date():
-    rows = [
-        GOOD | {"frequency_30": 3, "registered_at": day}
-        for day in ("9999-12-31T23:59:59-03:00", "n/a")
-    ]
+    assert np.isnat(registered("9999-12-31T23:59:59-03:00", "n/a")).all()
+
+
+def registered(*values: Any) -> Any:
+    """Dates of registration of rows that are good otherwise."""
+    rows = [GOOD | {"frequency_30": 3, "registered_at": value} for value in values]
     found = conformed(*rows, names=OPTIONAL)
+    assert found.problems == ()
     assert found.registered_at is not None
-    assert np.isnat(found.registered_at).all()
+    return read_instants(found.registered_at, choose_notation("column", [found.registered_at]))

@@ -22,6 +22,8 @@ WRITTEN = {
     "Jan 01, 2026 12:00 AM": datetime(2026, 1, 1, tzinfo=UTC),
     "Tue, March 3 2026": datetime(2026, 3, 3, tzinfo=UTC),
     "20140301": datetime(2014, 3, 1, tzinfo=UTC),
+    "20140301.0": datetime(2014, 3, 1, tzinfo=UTC),
+    "3 Sept. 2026": datetime(2026, 9, 3, tzinfo=UTC),
     "20140301T083000": datetime(2014, 3, 1, 8, 30, tzinfo=UTC),
     "1393632000": datetime(2014, 3, 1, tzinfo=UTC),
     "1393632000.25": datetime(2014, 3, 1, 0, 0, 0, 250_000, tzinfo=UTC),
@@ -87,3 +89,8 @@ def test_dates_of_an_activity_table_are_read_by_their_whole_column() -> None:
     assert str(read_instants(batches[0], notation)[0]) == "2025-02-03T00:00:00.000000"
     with pytest.raises(DataError, match="Write dates as 2026-11-30"):
         choose_notation("Column 'registered_at'", batches[:1])
+
+
+@pytest.mark.parametrize("text", ["13 janv. 2025", "13 marraskuuta 2025", "2 mars 2025"])
+def test_names_of_months_in_other_languages_are_not_read_by_their_beginning(text):
+    assert shapes_of([text])[0].fits == ()

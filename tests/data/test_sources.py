@@ -554,13 +554,21 @@ def test_a_missing_table_is_told_with_those_there_and_the_nearest(write, table, 
 def test_a_sqlite_file_that_somebody_writes_to_is_told(table, tmp_path, monkeypatch):
     monkeypatch.setattr(databases, "_PATIENCE_S", 0.05)
     location = write_sqlite(table, tmp_path / "busy.sqlite")
-    writer = sqlite3.connect(location, isolation_level=None)
-    writer.execute("BEGIN EXCLUSIVE")
-    assert fails(location) == (
-        f"'{location}' cannot be read: database is locked. "
-        "Another program is writing to it: let that finish, or copy the file."
+    # Another process: locks of two SQLite libraries in one do not see each other.
+    hold = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "c.execute('BEGIN EXCLUSIVE'); print(flush=True); input()"
     )
-    writer.close()
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, location], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        assert fails(location) == (
+            f"'{location}' cannot be read: database is locked. "
+            "Another program is writing to it: let that finish, or copy the file."
+        )
+        writer.communicate(b"\n")
     assert len(read(location)) == len(table)
 
 

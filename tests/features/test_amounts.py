@@ -45,6 +45,7 @@ def read(tmp_path: Path, amounts: list[str], told: NumberFormat = NumberFormat()
         (["$1,234.00", "7"], [1234, 7]),
         (["1 234,5", "3,00"], [1234.5, 3]),
         (["12.25", "8"], [12.25, 8]),
+        (["5,-", "7,– €", "3,50"], [5, 7, 3.5]),
     ],
 )
 def test_amounts_are_read_as_people_write_them(amounts, read_as, tmp_path):
@@ -71,6 +72,7 @@ COLUMNS = (
     ["7 USD", "8 INR"],
     ["8.5", "nan", "x"],
     ["1,23,456", "5"],
+    ["5,-", "5,-- €", "2,50-", "7.-kr", "1.-5"],
 )
 
 
@@ -85,7 +87,7 @@ def test_both_forms_of_the_rule_decide_alike(texts, engine, tmp_path):
     array = pa.array(texts)
     path = tmp_path / "log.parquet"
     pyarrow.parquet.write_table(pa.table({"amount": array}), path)
-    log = engine.open(str(path), "rides", ids=[]).table()
+    log = engine.open(str(path), "rides", text=[]).table()
     expected = decided(lambda: decide("amount", count_numbers(array), NumberFormat()))
     found = decided(lambda: notation_of_amounts(engine, log, "amount", NumberFormat()))
     assert found == expected

@@ -33,6 +33,8 @@ DATED_NAMES = (*REGISTERED_NAMES, "as_of")
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
+# Of an English name only: 'marraskuu' is no March, and a French column is not read in part.
+_REST_OF_NAME = r"(?i:uary|ruary|ch|il|e|y|ust|t|tember|ober|ember)?\.?"
 # Of each directive of strptime the part that it holds, its pattern, and the pattern beside a
 # digit that belongs to another part. DuckDB knows no more than nine groups.
 _DIRECTIVES = {
@@ -40,7 +42,7 @@ _DIRECTIVES = {
     "y": ("short_year", r"(\d{2})", r"(\d{2})"),
     "m": ("month", r"(0?[1-9]|1[0-2])", r"(0[1-9]|1[0-2])"),
     "d": ("day", r"(0?[1-9]|[12]\d|3[01])", r"(0[1-9]|[12]\d|3[01])"),
-    "b": ("month_name", rf"((?i:{'|'.join(MONTHS)}))[A-Za-z]*\.?", ""),
+    "b": ("month_name", rf"((?i:{'|'.join(MONTHS)})){_REST_OF_NAME}", ""),
     "H": ("hour", r"([01]?\d|2[0-3])", r"([01]\d|2[0-3])"),
     "I": ("hour", r"(0?[1-9]|1[0-2])", r"(0[1-9]|1[0-2])"),
     "M": ("minute", r"([0-5]?\d)", r"([0-5]\d)"),
@@ -169,7 +171,11 @@ FAMILIES: tuple[tuple[Notation, ...], ...] = (
             r"(?:[A-Za-z]+\.?,? )?", "%b", " ", "%d", ",? ", "%Y",
         ),
     ),
-    (_notation("digits of year, month, day", "%Y%m%d", "%Y", "%m", "%d", *_COMPACT_CLOCK),),
+    (
+        _notation(
+            "digits of year, month, day", "%Y%m%d", "%Y", "%m", "%d", *_COMPACT_CLOCK, r"(?:\.0+)?"
+        ),
+    ),
     (_epoch("seconds since 1970", "epoch-s", r"(\d{9,10})(?:\.(\d{1,6})\d*)?", 1_000_000),),
     (_epoch("milliseconds since 1970", "epoch-ms", r"(\d{13})(?:\.\d*)?", 1_000),),
     (_epoch("microseconds since 1970", "epoch-us", r"(\d{16})(?:\.\d*)?", 1),),

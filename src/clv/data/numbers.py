@@ -1,4 +1,4 @@
-"""Numbers as people write them: `1,234`, `1.234,50`, `1 234,5`, `€23.11`, `(12.50)`, `12.50-`.
+"""Numbers as people write them: `1,234`, `1.234,50`, `1 234,5`, `€23.11`, `(12.50)`, `5.2-`, `5,-`.
 
 The column decides. A notation is a decimal mark and a thousands separator; a column of text is read
 in the one notation that all of its numbers fit. If they fit both decimal marks, as `1,234` does, or
@@ -43,7 +43,8 @@ Thousands = Literal[",", ".", "space", "'", "none"]
 REPLACED = (
     (r"[\x{a0}\x{2007}\x{2009}\x{202f}\t]", " "),
     (r"[\x{2019}\x{2bc}]", "'"),
-    (r"[\x{2212}\x{2013}]", "-"),
+    (r"[\x{2212}\x{2013}\x{2014}]", "-"),
+    (r"[.,]-{1,2}\B", ""),  # 5,- is 5: the dash stands for no cents
 )
 #: A currency: a symbol, a code of ISO 4217, or a local abbreviation. It is replaced by '¤'.
 CURRENCY = r"(?:US|CA|AU|NZ|HK|R|S)?\p{Sc}|[A-Z]{3}|kr\.?|Kr\.?|Kč|zł|Ft|lei|Fr\.|Rs\.?|руб\.?"

@@ -154,7 +154,7 @@ def registrations_read(customer: str) -> Table:
 
 def identifier(column: Value) -> Value:
     """An id as it is written, but for 70001.0, which is 70001; null of whatever names nobody."""
-    if column.type().is_floating():
+    if column.type().is_floating() or column.type().is_decimal():
         return column.try_cast("int64")  # null of NaN
     if not column.type().is_string():
         return column
@@ -362,7 +362,9 @@ def cents(
 ) -> Value:
     """Whole cents, as float64; null or beyond `affordable` if it is not an amount."""
     paid = _number(amount, notation)
-    return _round((paid if factor is None else paid * factor) * 100, 0)
+    paid = _round((paid if factor is None else paid * factor) * 100, 0)
+    # Said here: DuckDB takes NaN for within any limits that the statistics of a file are within.
+    return ibis.ifelse(paid.isnan(), None, paid)
 
 
 def _number(value: Value, notation: NumberNotation | None = None) -> Value:

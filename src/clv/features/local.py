@@ -21,6 +21,7 @@ from clv.data.sources import (
     open_source,
     require_other_file,
 )
+from clv.data.sources.duck import quote
 from clv.errors import DataError, OutputError, UsageError
 from clv.features.engine import Engine, Opened
 from clv.files import is_stream, replacing, target_of
@@ -32,11 +33,16 @@ _PARQUET = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
 _CSV = "FORMAT csv, HEADER, USE_TMP_FILE false"
 _KINDS = {
     "BIGINT": "int64", "INTEGER": "int64", "SMALLINT": "int64", "TINYINT": "int64",
-    "UBIGINT": "string", "UINTEGER": "int64", "USMALLINT": "int64", "UTINYINT": "int64",
-    "HUGEINT": "string", "UHUGEINT": "string", "UUID": "string", "VARCHAR": "string",
+    "UINTEGER": "int64", "USMALLINT": "int64", "UTINYINT": "int64", "VARCHAR": "string",
     "DOUBLE": "float64", "FLOAT": "float64", "DATE": "date",
     "TIMESTAMP": "timestamp", "TIMESTAMP_S": "timestamp", "TIMESTAMP_MS": "timestamp",
     "TIMESTAMP_NS": "timestamp", "TIMESTAMP WITH TIME ZONE": "timestamp('UTC')",
+    "TIMESTAMPTZ": "timestamp('UTC')",
+}  # fmt: skip
+# What is read as another type: beyond 64 bits as text, words and truth values, too.
+_READ_AS = {
+    "UBIGINT": "VARCHAR", "HUGEINT": "VARCHAR", "UHUGEINT": "VARCHAR", "UUID": "VARCHAR",
+    "BOOLEAN": "VARCHAR", "ENUM": "VARCHAR", '"NULL"': "VARCHAR", "TIMESTAMPTZ_NS": "TIMESTAMPTZ",
 }  # fmt: skip
 
 
@@ -114,8 +120,7 @@ class _DuckDB:
                 self._run(f"CREATE {kind} {view} AS FROM {source.relation}")
             else:
                 self._copy(view, source.batches(source.columns))
-        described = self._run(f"DESCRIBE {view}").fetchall()
-        types = {str(row[0]): _kind(str(row[1])) for row in described}
+        view, types = self._simplified(view)
         is_text = source.file is not None and source.file.name.lower().endswith(
             (*TEXT_FILES, *WORKBOOKS)
         )
@@ -144,6 +149,18 @@ class _DuckDB:
                 self._run(f"COPY ({sql}) TO '{target}' ({options})")
             except DataError as error:
                 raise OutputError(f"'{path}' cannot be written: {error}") from error
+
+    def _simplified(self, view: str) -> tuple[str, dict[str, str | None]]:
+        """A view of types that Ibis knows, and those of its columns."""
+        described = {str(row[0]): str(row[1]) for row in self._run(f"DESCRIBE {view}").fetchall()}
+        read_as = {name: _READ_AS.get(kind.partition("(")[0]) for name, kind in described.items()}
+        casts = ", ".join(
+            f"{quote(name)}::{kind} AS {quote(name)}" for name, kind in read_as.items() if kind
+        )
+        if casts:
+            self._run(f"CREATE VIEW {view}_read AS FROM {view} SELECT * REPLACE ({casts})")
+            view = f"{view}_read"
+        return view, {name: _kind(read_as[name] or kind) for name, kind in described.items()}
 
     def _copy(self, name: str, batches: Iterator[pa.RecordBatch]) -> None:
         """Keep the rows of a database: they are looked at more than once."""

@@ -157,9 +157,12 @@ def _kind_of_ids(engine: Engine, opened: Opened, column: str) -> str:
         plain = ids.try_cast("int64").cast("string") == ids
         odd = ids.notnull() & ~plain.fill_null(False)
         return "string" if _rows(engine, table, odd) else "int64"
-    whole = (values % 1 == 0) & (values.abs() < 2**53) if kind == "float64" else None
-    if whole is not None and not _rows(engine, table, values.notnull() & ~values.isnan() & ~whole):
-        return "int64"
+    if kind == "float64" or (kind or "").startswith("decimal"):
+        odd = ~((values % 1 == 0) & (values.abs() < 2**53)) & values.notnull()
+        if kind == "float64":
+            odd &= ~values.isnan()
+        if not _rows(engine, table, odd):
+            return "int64"
     raise DataError(
         f"{_column(column, opened)} identifies customers but holds "
         f"{kind or 'values of another type'}; expected whole numbers or text. "
