@@ -71,6 +71,18 @@ def test_a_file_of_outcomes_is_held_against_the_predictions(
     assert found["versions"][0]["quality"]["returned"] == 0.5
 
 
+def test_a_bias_that_is_no_noise_is_told_before_it_is_an_alarm(
+    clv: Any, clv_in: Any, trained_home: Path, database: str, engine: Engine, tmp_path: Path
+) -> None:
+    track(engine, [request(number, NOW - 40 * DAY, model_version="1") for number in range(1, 601)])
+    rows = "".join(f"{number},8.5\n" for number in range(1, 601))
+    file = outcomes_file(tmp_path / "outcomes.csv", f"id,monetary_30\n{rows}")
+    assert clv("outcomes", "import", file, CLV_DATABASE_URL=database).code == 0
+    shown = clv_in("monitor", CLV_DATABASE_URL=database, home=trained_home)
+    assert shown.code == 0, shown.out + shown.err
+    assert "No alarm. But version 1 predicts too much: bias +" in shown.out
+
+
 def test_rows_that_cannot_be_used_are_told_and_left_out(
     clv: Any, database: str, engine: Engine, tmp_path: Path
 ) -> None:
@@ -124,7 +136,7 @@ def test_what_comes_too_early_is_said_to(
     track(engine, [request(1, NOW - DAY)])
     file = outcomes_file(tmp_path / "outcomes.csv", "id,monetary_30\n1,20\n")
     ran = clv("outcomes", "import", file, CLV_DATABASE_URL=database)
-    assert "drawn up before their horizon" in ran.err
+    assert "Measured before the horizon: 1" in ran.err
 
 
 _IMPORT = """
@@ -178,7 +190,7 @@ def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_doubled(
     assert (counts.judged, counts.unmatched, counts.corrections) == (1_000, 34_000, 0)
 
 
-def test_an_alarm_ends_with_1_and_says_what_to_do(
+def test_an_alarm_ends_with_3_and_says_what_to_do(
     clv: Any, clv_in: Any, trained_home: Path, database: str, engine: Engine, predictor: Predictor
 ) -> None:
     table = next(iter(_simulated(3_000)))
