@@ -23,8 +23,7 @@ _POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        # The one style sheet that the plotting library puts into the page as it loads.
-        "style-src 'self' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='",
+        "style-src 'self'",
         "img-src 'self' data:",
         "connect-src 'self'",
         "font-src 'self'",
