@@ -1,5 +1,6 @@
 """`clv backup`, `clv restore` and `clv db`: what they say, ask and keep."""
 
+import getpass
 import io
 import json
 import sqlite3
@@ -143,7 +144,10 @@ def test_restore_keeps_what_was_there_and_says_so(clv, database, saved):
     done = clv("restore", saved, "--yes")
     assert done.code == 0
     assert done.out == f"3 tracked requests restored to {database}\n"
-    assert done.err == f"What was there before is kept in {database.parent}/{KEPT}\n"
+    kept, audit = done.err.splitlines()
+    assert kept == f"What was there before is kept in {database.parent}/{KEPT}"
+    assert audit.startswith("audit: ")
+    assert f" restore by {getpass.getuser()}: 3 requests from {saved}" in audit
     assert passengers(database) == [1, 2, 3]
     assert passengers(database.with_name(KEPT)) == [1, 2, 3, 4]
     assert names_in(database.parent) == [KEPT, "tracking.sqlite"]
@@ -165,7 +169,8 @@ def test_what_is_kept_can_be_restored(clv, database, saved, monkeypatch):
 def test_where_there_was_nothing_nothing_is_kept(clv, database, saved):
     database.unlink()
     done = clv("restore", saved, "--yes")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0
+    assert "is kept in" not in done.err
     assert names_in(database.parent) == ["tracking.sqlite"]
 
 

@@ -26,6 +26,7 @@ COMMANDS = [
     "backup",
     "restore",
     "models list",
+    "models history",
     "models promote",
     "models rollback",
     "outcomes import",

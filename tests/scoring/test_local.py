@@ -224,7 +224,7 @@ def test_ids_come_out_as_they_went_in(ids, predictor, output):
 
 
 def test_ids_of_text_that_look_like_numbers_stay_text(predictor, tmp_path):
-    table = SIX.set_column(0, "id", pa.array(["007", "7", "1e3", "", "0", "-0"]))
+    table = SIX.set_column(0, "id", pa.array(["007", "7", "1e3", "00", "0", "-0"]))
     score(InMemorySource(table, 2), predictor, tmp_path / "out.parquet")
     assert read(tmp_path / "out.parquet")["id"].to_pylist() == table["id"].to_pylist()
     score(InMemorySource(table, 2), predictor, tmp_path / "out.csv")

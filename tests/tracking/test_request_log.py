@@ -209,6 +209,8 @@ def test_the_public_names_are_these() -> None:
         "Recent",
         "RequestQueries",
         "KeyStore",
+        "Session",
+        "SessionStore",
         "Scope",
         "Source",
         "api_keys",

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from sklearn.base import clone
 from sklearn.metrics import mean_squared_error
 
-from bundle.making import UNCERTAINTY, bundle_of, returning_like_anybody
+from bundle.making import UNCERTAINTY, bundle_of, manifest_of, returning_like_anybody
 from clv.bundle import Manifest, Predictor
 from clv.data.checks import History
 from clv.errors import BundleError, RegistryError
@@ -320,7 +320,12 @@ def test_a_model_of_another_window_does_not_compare(
     let_go: Callable[..., Release], registry: Registry, weak: TrainingResult
 ) -> None:
     let_go(weak)
-    other = replace(weak, history=replace(weak.history, window=Window(14, 60)))
+    other = replace(
+        weak,
+        history=replace(weak.history, window=Window(14, 60)),
+        serving=of_14_days(weak.serving),
+        holdout=of_14_days(weak.holdout),
+    )
     waiting = let_go(other)
     assert waiting.alias == "challenger"
     assert waiting.comparison is None
@@ -329,13 +334,18 @@ def test_a_model_of_another_window_does_not_compare(
     assert let_go(other, promote=True).alias == "champion"
 
 
+def of_14_days(model: Fitted) -> Fitted:
+    support = model.uncertainty.support.model_copy(update={"observation_days": 14})
+    return replace(model, uncertainty=model.uncertainty.model_copy(update={"support": support}))
+
+
 # ---------------------------------------------------------------- the gate
 
 
 def test_a_bundle_that_differs_from_its_original_is_refused_by_the_worst_row(
     liar: Lies, history: History, tmp_path: Path
 ) -> None:
-    predictor = Predictor.load(bundle_of(liar, tmp_path / "b", golden=()))
+    predictor = Predictor.load(bundle_of(liar, tmp_path / "b", golden=manifest_of(liar).golden[:1]))
     with pytest.raises(BundleError) as caught:
         check_parity(predictor, fitted(liar), history.activity)
     said = str(caught.value)
@@ -355,7 +365,7 @@ def test_an_original_that_gives_no_number_is_refused(
         def predict(self, X: Floats) -> Floats:
             return np.full(len(X), np.nan)
 
-    predictor = Predictor.load(bundle_of(liar, tmp_path / "b", golden=()))
+    predictor = Predictor.load(bundle_of(liar, tmp_path / "b", golden=manifest_of(liar).golden[:1]))
     with pytest.raises(BundleError, match="instead of nan"):
         check_parity(predictor, fitted(Undecided()), history.activity)
 

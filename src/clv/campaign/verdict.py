@@ -16,6 +16,7 @@ from clv.campaign.segment import Segment
 from clv.schema import Floats
 
 __all__ = [
+    "GAINS",
     "Comparison",
     "Estimate",
     "Evaluation",
@@ -29,6 +30,8 @@ __all__ = [
 
 Verdict = Literal["worth it", "not worth it", "not enough evidence"]
 
+#: Names in a document of the profit with a lift, and of the value less cost without one.
+GAINS = ("expected_profit", "profit", "value_less_cost")
 _MOST = 10**9  # passengers that would be enough; more than there are customers
 
 
@@ -242,7 +245,7 @@ def document(found: Evaluation) -> dict[str, Any]:
     """The evaluation for JSON: with a lift it has a profit, without one a value less cost."""
     data = dataclasses.asdict(found)
     for part in (data, data["best"], *data["depths"]):
-        for name in ("expected_profit", "profit", "value_less_cost"):
+        for name in GAINS:
             if name in part and part[name] is None:
                 del part[name]
     return data

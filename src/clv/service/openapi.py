@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from clv.campaign.verdict import GAINS
 from clv.service.access import scope_of
 from clv.service.schemas import (
     BatchIn,
@@ -71,6 +72,9 @@ def _document(api: FastAPI) -> dict[str, Any]:
         for name, schema in document["components"]["schemas"].items()
         if name not in ("HTTPValidationError", "ValidationError")
     }
+    for schema in schemas.values():
+        if "required" in schema:  # whether there is a lift decides which of these there are
+            schema["required"] = [name for name in schema["required"] if name not in GAINS]
     _, inputs = models_json_schema([(model, "validation") for model in _BODIES], ref_template=_REF)
     _, problem = models_json_schema([(Problem, "serialization")], ref_template=_REF)
     document["components"] = {
