@@ -174,5 +174,5 @@ def test_a_table_that_cannot_be_is_refused(
 
 @pytest.mark.parametrize("given", [None, "rides.csv", [[1, 1, 5]], np.ones((2, 3))])
 def test_what_is_no_table_is_refused(served: Predictor, given: Any) -> None:
-    with pytest.raises(DataError, match=r"Expected clv\.schema\.Activity, or a table of pandas"):
+    with pytest.raises(DataError, match=r"Expected clv\.schema\.Activity, or a pandas"):
         served.predict(given)

@@ -25,6 +25,7 @@ COMMANDS = [
     "prune",
     "backup",
     "restore",
+    "models history",
     "models list",
     "models history",
     "models promote",

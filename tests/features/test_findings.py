@@ -184,7 +184,7 @@ def test_an_epoch_that_is_a_float_with_gaps_is_read(tmp_path: Path, output: Path
 @pytest.mark.parametrize(
     ("header", "row", "says"),
     [
-        ("customer_id,when,amount", "1,2026-03-02,1", "say when it took place; expected ridden_at"),
+        ("customer_id,when,amount", "1,2026-03-02,1", "time of the ride; expected ridden_at"),
         ("customer_id,when,amount", "1,2026-03-02,1", "when, amount. Name it with --time-column"),
         ("who,date,amount", "1,2026-03-02,1", "Name it with --customer-column"),
         ("customer_id,date,paid", "1,2026-03-02,1", "Name it with --amount-column"),

@@ -99,9 +99,9 @@ class Calibration(Part):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if len(self.bins) != len(self.edges) + 1:
-            raise ValueError(f"{len(self.bins)} bins and {len(self.edges)} edges do not fit")
+            raise ValueError(f"{len(self.bins)} bins and {len(self.edges)} edges do not match")
         if list(self.edges) != sorted(set(self.edges)):
-            raise ValueError("edges must rise")
+            raise ValueError("edges must increase")
         if self.floor <= 0 or not all(part.ratios for part in self.bins):
             raise ValueError("a floor above 0 and ratios in every bin are needed")
         for number, part in enumerate(self.bins):

@@ -101,8 +101,7 @@ def read_customers(
     findings = by_severity([*read_as, *tally.findings(), *duplicates, *money])
     wrong = [one for one in findings if one.severity == "left out" and one.code != "duplicate"]
     if not keep.any() or (wrong and on_invalid == "stop"):
-        advice = "Correct them, or choose to leave such rows out." if keep.any() else "Correct "
-        "the table."
+        advice = "Correct them, or leave such rows out." if keep.any() else "Correct the table."
         kept = f"{int(keep.sum()):,} of {rows_read:,} {'row' if rows_read == 1 else 'rows'}"
         raise DataError(
             f"'{source.name}' cannot be used as it is: {kept} can be used. "
