@@ -42,7 +42,6 @@ from clv.tracking import (
     KeyStore,
     RequestQueries,
     SessionStore,
-    database_warnings,
     open_database,
     require_in_place,
     upgrade,
@@ -95,8 +94,6 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         engine = open_database(settings.tracking_url)
         closing.callback(engine.dispose)
         upgrade(engine)
-        for said in database_warnings(settings.tracking_url):
-            _log.warning("%s", said)
         watching = asyncio.create_task(_watch(engine))
         closing.push_async_callback(_end, watching)
         request_log = DatabaseRequestLog(

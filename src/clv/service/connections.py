@@ -43,8 +43,6 @@ class Connections:
         self._wanted = most
         self._most = most if files is None else min(most, max(files - _OTHER_FILES, files // 4))
         self._short = False
-        if self._most < most:
-            _log.warning("%s", *self.warnings())
         self._read_timeout_s = read_timeout_s
         self._open: dict[Protocol, tuple[object, float] | None] = {}  # what it waits for, since
         self._crowded = False
