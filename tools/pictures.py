@@ -95,9 +95,11 @@ def opened(browser: Browser, address: str, size: tuple[int, int], scheme: str) -
 
 def take(page: Page, plots: int, file: Path, *, end: str, begin: str = "body") -> None:
     """Once so many plots are drawn: the page from the first element of `begin` to that of `end`."""
-    page.wait_for_function(
-        "n => document.querySelectorAll('.js-plotly-plot .main-svg').length >= n", arg=plots
-    )
+    page.wait_for_function("n => document.querySelectorAll('.plot').length >= n", arg=plots)
+    for plot in page.locator(".plot").all():  # a plot is drawn when it comes near
+        if plot.is_visible():
+            plot.scroll_into_view_if_needed()
+            plot.locator(".main-svg").first.wait_for(state="attached")
     page.evaluate("() => { document.activeElement.blur(); window.scrollTo(0, 0); }")
     page.wait_for_timeout(500)  # nothing is asserted; a plot may still be moving
     top, bottom = page.evaluate(
