@@ -20,6 +20,7 @@ from clv.errors import DataError, UsageError
 from clv.registry import open_registry
 from clv.schema import DEFAULT_TABLE
 from clv.settings import Settings
+from clv.sqlite import sqlite3 as the_sqlite
 from clv.training.search import SearchPlan
 from support.rights import without_rights
 
@@ -294,7 +295,8 @@ def test_what_cannot_be_trained_on_is_told_in_a_line_and_leaves_nothing(
 
 def test_a_database_that_somebody_writes_to_is_told(clv, home, tmp_path, monkeypatch):
     monkeypatch.setattr(databases, "_PATIENCE_S", 0.05)
-    writer = sqlite3.connect(tmp_path / "data.sqlite", isolation_level=None)
+    # The library that reads: locks of two SQLite libraries in one process do not see each other.
+    writer = the_sqlite.connect(tmp_path / "data.sqlite", isolation_level=None)
     writer.execute(f"CREATE TABLE {DEFAULT_TABLE} (id)")
     writer.execute("BEGIN EXCLUSIVE")
     refused = clv("train", "--data", tmp_path / "data.sqlite")

@@ -188,7 +188,7 @@ def test_an_epoch_that_is_a_float_with_gaps_is_read(tmp_path: Path, output: Path
         ("customer_id,when,amount", "1,2026-03-02,1", "when, amount. Name it with --time-column"),
         ("who,date,amount", "1,2026-03-02,1", "Name it with --customer-column"),
         ("customer_id,date,paid", "1,2026-03-02,1", "Name it with --amount-column"),
-        ("customer_id,date,amount", "1,2026-03-02,true", "'amount' of .* holds values of another"),
+        ("customer_id,date,amount", "1,2026-03-02,true", "column 'amount': no readable amount"),
     ],
 )
 def test_a_log_that_cannot_be_used_is_refused_by_column_and_with_what_to_do(

@@ -99,11 +99,11 @@ def import_outcomes(
         f"corrected, {recorded.unchanged:,} unchanged, {recorded.outdated:,} outdated."
     )
     if recorded.unmatched:
-        note(f"{recorded.unmatched:,} belong to passengers without a prediction that counts: kept.")
+        note(f"Without a prediction that counts: {recorded.unmatched:,}; stored.")
     if recorded.early:
         note(
-            f"{recorded.early:,} were drawn up before their horizon had passed: kept, but not "
-            "counted. Send them again later; if predictions are requested late, give registered_at."
+            f"Measured before the horizon: {recorded.early:,}; stored, but not counted. Send them "
+            "again later; if predictions are requested late, give registered_at."
         )
     say("Compare them with the predictions: clv monitor")
 
