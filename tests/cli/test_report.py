@@ -39,6 +39,7 @@ def test_json_is_the_figures_and_nothing_else(clv, home):
 
 
 def test_the_page_can_be_written_elsewhere(clv, home, tmp_path):
+    (tmp_path / "new").mkdir()
     finished = clv("report", "--model-version", "1", "--output", tmp_path / "new" / "page.html")
     assert finished.code == 0
     assert (tmp_path / "new" / "page.html").read_text() == (home / "report.html").read_text()

@@ -120,6 +120,8 @@ class PromoteIn(BaseModel):
 class RollbackIn(BaseModel):
     """Why the champion gives way to the previous one."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(
+        frozen=True, json_schema_extra={"examples": [{"reason": "too high since May"}]}
+    )
 
     reason: str = Field(default=NO_REASON, min_length=1, max_length=500)
