@@ -50,8 +50,8 @@ def test_it_judges_the_recipe_on_the_rows_that_were_held_out(report, result, hol
 
 
 def test_the_verdict_says_how_it_does_and_names_the_issues(report):
-    assert f"On {report.data.tested} customers whom it had not seen" in report.verdict
-    assert "below that of 'month = week'" in report.verdict
+    assert f"On {report.data.tested} held-out customers" in report.verdict
+    assert "below that of assuming no further spend" in report.verdict
     for check in report.issues:
         assert check.code in report.verdict
     assert "of 14 checks found an issue" in report.verdict
@@ -144,7 +144,7 @@ def test_the_page_says_verdict_checks_and_limits(page, report):
     assert [row[0] for row in page.tables[0][1:]] == [check.code for check in report.checks]
     assert [row[2] for row in page.tables[0][1:]] == [check.status for check in report.checks]
     for check in report.issues:
-        assert " ".join(check.advice.split()) in said
+        assert " ".join(check.advice.replace("`", "").split()) in said
     for limit in LIMITS:
         assert limit in said
     assert "The model that is served is the same recipe fitted anew on all 4,000" in said
@@ -153,9 +153,12 @@ def test_the_page_says_verdict_checks_and_limits(page, report):
 def test_the_page_holds_what_the_repeated_splits_say_of_intervals_and_returning(page, report):
     repeats = report.repeats
     tables = {table[0][0]: table for table in page.tables}
-    assert [row[1:3] for row in tables[next(one for one in page.tables if "tenth" in one) if hasattr(page, "tables") and isinstance(page.tables, dict) else "tenth of the customers"][1:]] == [
-        [f"{said:.1%}", f"{came:.1%}"] for said, came in repeats.reliability
-    ]
+    assert [
+        row[1:3]
+        for row in next(
+            table for head, table in tables.items() if "tenth" in head or "decile" in head.lower()
+        )[1:]
+    ] == [[f"{said:.1%}", f"{came:.1%}"] for said, came in repeats.reliability]
     assert f"the Brier score is {repeats.brier:.4f}, against" in " ".join(page.text.split())
     of_bins = next(table for table in page.tables if table[0][1] == "customers a split")
     assert [of_bins[0][3], of_bins[0][5]] == ["in the 90% interval", "in the 80% interval"]
@@ -195,8 +198,7 @@ def test_what_could_not_be_computed_is_said_in_words(history: History, tmp_path)
     result = train(nobody, among=quick_candidates()[:3])
     page, figures = write_report(tmp_path, make_report(result, holdout_of(result)))
     shown = Page(page.read_text(encoding="utf-8"))
-    assert "dates of registration" in shown.text
-    assert "there is no order to find" in shown.text
+    assert "no registration dates" in shown.text
     assert "no dates in the source" in shown.text
     assert "nan" not in shown.text.lower()
     assert json.loads(figures.read_bytes())["evaluation"]["capture_increment"]["gini"] is None
