@@ -160,7 +160,7 @@ def test_the_page_holds_what_the_repeated_splits_say_of_intervals_and_returning(
         )[1:]
     ] == [[f"{said:.1%}", f"{came:.1%}"] for said, came in repeats.reliability]
     assert f"{repeats.brier:.4f}" in " ".join(page.text.split())
-    of_bins = next(table for table in page.tables if any("interval" in head for head in table[0]))
+    of_bins = next(table for table in page.tables if table[0][1] == "customers per split")
     assert "90%" in of_bins[0][3]
     assert "80%" in of_bins[0][5]
     assert [(row[5], row[3]) for row in of_bins[1:]] == [
