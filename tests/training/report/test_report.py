@@ -147,7 +147,7 @@ def test_the_page_says_verdict_checks_and_limits(page, report):
         assert " ".join(check.advice.replace("`", "").split()) in said
     for limit in LIMITS:
         assert limit in said
-    assert "4,000" in said
+    assert "The model that serves is the same recipe refitted on all 4,000" in said
 
 
 def test_the_page_holds_what_the_repeated_splits_say_of_intervals_and_returning(page, report):
@@ -196,6 +196,7 @@ def test_what_could_not_be_computed_is_said_in_words(history: History, tmp_path)
     page, figures = write_report(tmp_path, make_report(result, holdout_of(result)))
     shown = Page(page.read_text(encoding="utf-8"))
     assert "The source has no registration dates" in shown.text
+    assert "there is no ranking to measure" in shown.text
     assert "no dates in the source" in shown.text
     assert "nan" not in shown.text.lower()
     assert json.loads(figures.read_bytes())["evaluation"]["capture_increment"]["gini"] is None
