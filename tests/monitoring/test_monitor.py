@@ -221,7 +221,7 @@ def test_a_version_whose_bundle_is_gone_is_measured_all_the_same(
     assert found.serving is not None
     assert seen.serving.quality == found.serving.quality
     assert seen.drift == ()
-    assert "cannot be read" in seen.serving.early.unsound
+    assert seen.serving.early.unsound == "the calibration of this version is missing"
 
 
 def test_pruned_or_not_the_same_is_said(

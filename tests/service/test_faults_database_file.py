@@ -125,6 +125,23 @@ def test_no_row_is_answered_that_is_not_in_the_file_and_a_restore_puts_it_right(
         assert [one[:2] for one in rescued] == [[1, 2]]
 
 
+def test_a_file_that_is_moved_away_and_back_has_every_row_that_was_acknowledged(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    file, away = tmp_path / "folder" / "tracking.sqlite", tmp_path / "away.sqlite"
+    with serving(trained_home, database_url=f"sqlite:///{file}") as server:
+        assert predict(server, 1) == 200
+        file.rename(away)
+        until(lambda: "deleted or moved away" in server.log())
+        assert predict(server, 2) == 503
+        until(lambda: not beside(file, "-wal").exists())
+        assert passengers(away) == [1]
+        away.rename(file)
+        until(lambda: predict(server, 3) == 200)
+    assert passengers(file) == [1, 3]
+    assert not list(file.parent.glob("*rescued*"))
+
+
 def test_two_workers_notice_and_both_go_on_with_what_was_restored(
     trained_home: Path, tmp_path: Path
 ) -> None:

@@ -153,6 +153,7 @@ def row_of(
         "challenger_p_return": would.get("p_return"),
         "challenger_low": would["interval"].get("low"),
         "challenger_high": would["interval"].get("high"),
+        "source": "api",
     }
 
 

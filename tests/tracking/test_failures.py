@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, make_url, text
 
 from clv.errors import StoreError
+from clv.sqlite import sqlite3
 from clv.tracking import DatabaseRequestLog, TrackedRequest, open_database, upgrade
 
 Row = Callable[..., TrackedRequest]
@@ -246,3 +247,31 @@ def test_whom_was_asked_about_is_not_told_to_the_logs(
             assert "4711.25" not in shown
 
     use(engine, scenario)
+
+
+def test_nobody_else_writes_between_what_clearing_reads_and_what_it_deletes(
+    sqlite: Engine, a_row: Row
+) -> None:
+    """SQLite refuses at once what would be written on what was read before."""
+    others: list[str] = []
+
+    def somebody_else(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if "max(requests.id)" not in statement:
+            return
+        other = sqlite3.connect(str(sqlite.url.database), timeout=0)
+        try:
+            other.execute("UPDATE requests SET recency = 1")
+            other.commit()
+            others.append("wrote")
+        except sqlite3.OperationalError as error:
+            others.append(str(error))
+        finally:
+            other.close()
+
+    async def scenario(log: DatabaseRequestLog) -> None:
+        await log.append([a_row(1), a_row(2)])
+        event.listen(sqlite, "after_cursor_execute", somebody_else)
+        assert await log.clear() == 2
+
+    use(sqlite, scenario)
+    assert others == ["database is locked"]

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -155,3 +156,30 @@ def test_opening_says_so_when_the_neighbour_never_lets_go(
 def everything_shown(error: BaseException) -> str:
     """What a log would hold: the error and all that caused it."""
     return "".join(traceback.format_exception(error))
+
+
+def test_beside_the_log_of_a_database_that_was_moved_away_no_new_one_is_made(
+    tmp_path: Path,
+) -> None:
+    """SQLite would delete the log, and with it rows that were acknowledged."""
+    file, away = tmp_path / "tracking.sqlite", tmp_path / "away.sqlite"
+    killed = """
+import os, sys
+from clv.sqlite import sqlite3
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA journal_mode = WAL")
+connection.execute("CREATE TABLE kept (id INTEGER)")
+connection.execute("INSERT INTO kept VALUES (1)")
+connection.commit()
+os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", killed, file], check=False).returncode == -9
+    file.rename(away)
+    with pytest.raises(StoreError, match=r"tracking\.sqlite-wal is there.* move the log away"):
+        open_database(f"sqlite:///{file}")
+    assert not file.exists()
+    away.rename(file)
+    engine = open_database(f"sqlite:///{file}")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT id FROM kept").all() == [(1,)]
+    engine.dispose()

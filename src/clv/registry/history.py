@@ -75,9 +75,9 @@ def recorded(
 ) -> Iterator[None]:
     """Add a decision to the history while the block carries it out.
 
-    It is written down first: a process that is killed in between leaves a decision that may not
-    have been carried out, rather than a change that nobody can explain. One that fails is not
-    listed.
+    It is written down first, as done: a process that is killed in between leaves a decision that
+    may not have been carried out, rather than a change that nobody can explain. One that fails is
+    not listed.
     """
     tags = {
         "action": action,
@@ -92,18 +92,18 @@ def recorded(
         run_name=f"{action} {version}",
         tags={_TAG + name: value for name, value in tags.items()},
     )
+    client.set_terminated(run.info.run_id)
     try:
         yield
     except BaseException:
         with suppress(MlflowException, SQLAlchemyError, OSError):
             client.set_terminated(run.info.run_id, "FAILED")
         raise
-    client.set_terminated(run.info.run_id)
 
 
 def decisions(client: MlflowClient, experiment: str) -> list[Decision]:
     """The last thousand decisions, newest first."""
-    query = "attributes.status != 'FAILED'"
+    query = "attributes.status = 'FINISHED'"
     order = ["attributes.start_time DESC"]
     found = list(client.search_runs([experiment], query, max_results=_SHOWN, order_by=order))
     return [_decision(run) for run in found if _TAG + "version" in run.data.tags]

@@ -194,6 +194,7 @@ def _open_sqlite(url: URL) -> Engine:
             f"The folder of the tracking database {name} cannot be made: {error.strerror}. "
             "Make it, or set CLV_DATABASE_URL to a file elsewhere."
         ) from error
+    _refuse_beside_a_log(Path(name))
     # Who asked about whom is nobody else's to read. SQLite gives what it keeps beside it the same.
     with suppress(OSError):  # it is there, or SQLite says what is wrong
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -208,6 +209,24 @@ def _open_sqlite(url: URL) -> Engine:
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _refuse_beside_a_log(file: Path) -> None:
+    """A new file would take the log of one that was moved away for its own, and SQLite delete it.
+
+    Raises
+    ------
+    StoreError
+        Where there is such a log.
+    """
+    log = Path(os.path.realpath(file) + "-wal")
+    with suppress(OSError):
+        if not file.exists() and log.stat().st_size:
+            raise StoreError(
+                f"The tracking database {file} is gone, but its write-ahead log {log.name} is "
+                "there, with rows that the database may lack. Put the database back beside it; or, "
+                "to begin a new one, move the log away."
+            )
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

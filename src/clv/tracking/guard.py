@@ -202,13 +202,17 @@ class Guard:
             if self._is_overwritten():
                 self._close_without_a_trace(connection)
                 return
-            if _identity(self._file) == self._files.get(self._file):
-                connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
-            else:
+            # A file that was moved away is whole then, wherever it is, and can be moved back.
+            is_whole = _checkpoint(connection)
+            if not (is_whole and self._has_a_name()):
                 self._rescue(connection)
         self._engine.dispose()
         if _identity(self._file) != self._files.get(self._file):
             self._delete_log()
+
+    def _has_a_name(self) -> bool:
+        with self._lock:
+            return self._descriptor is not None and os.fstat(self._descriptor.fileno()).st_nlink > 0
 
     def _is_overwritten(self) -> bool:
         with self._lock:
@@ -242,7 +246,7 @@ class Guard:
                     name.unlink()
 
     def _rescue(self, connection: Any) -> None:
-        """Save the rows of a file that has no name any more."""
+        """Save the rows of a file that nobody can open any more, or that are in its log alone."""
         name = f"{self._file.stem}-rescued-{self._header.own_id:08x}.sqlite"
         target = self._file.with_name(name)
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -251,6 +255,12 @@ class Guard:
 
 
 _guards: WeakKeyDictionary[Dialect, Guard] = WeakKeyDictionary()
+
+
+def _checkpoint(connection: sqlite3.Connection) -> bool:
+    """Write what is in the log into the file; whether all of it is there."""
+    is_busy, frames, written = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+    return not is_busy and frames == written
 
 
 def _identity(name: Path) -> _Identity | None:

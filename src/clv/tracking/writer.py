@@ -113,6 +113,8 @@ class DatabaseRequestLog:
         # Python's global lock, see `_carry_out`. psycopg cannot change its mind in a transaction.
         alone = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "sqlite" else {}
         self._single = engine.execution_options(**alone)
+        # SQLite refuses at once to write what was read before somebody else wrote.
+        self._reading_first = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._queue_rows = queue_rows
         self._observe = observe
         # SQLite keeps a moment as text, PostgreSQL as it is.
@@ -297,9 +299,10 @@ class DatabaseRequestLog:
         return stored
 
     def _store(self, jobs: list[_Job], rows: list[TrackedRequest], *, one_statement: bool) -> int:
-        with (self._single if one_statement else self._engine).begin() as connection:
-            if jobs[0].alone is not None:
+        if jobs[0].alone is not None:
+            with self._reading_first.begin() as connection:
                 return jobs[0].alone(connection)
+        with (self._single if one_statement else self._engine).begin() as connection:
             stored = self._as_stored(rows)
             for first in range(0, len(stored), _ROWS_A_STATEMENT):
                 some = stored[first : first + _ROWS_A_STATEMENT]
