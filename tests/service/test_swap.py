@@ -132,7 +132,11 @@ def rows(file: Path) -> dict[int, dict[str, Any]]:
 
 
 def row_of(
-    asked: dict[str, Any], said: dict[str, Any], shadow: dict[str, Any] | None
+    asked: dict[str, Any],
+    said: dict[str, Any],
+    shadow: dict[str, Any] | None,
+    *,
+    in_batch: bool = False,
 ) -> dict[str, Any]:
     """What is to be kept of an answer, and of what a challenger would have answered."""
     would = shadow or {"interval": {}}
@@ -153,7 +157,7 @@ def row_of(
         "challenger_p_return": would.get("p_return"),
         "challenger_low": would["interval"].get("low"),
         "challenger_high": would["interval"].get("high"),
-        "source": "api",
+        "source": "batch" if in_batch else "api",
     }
 
 
@@ -197,7 +201,9 @@ def test_a_swap_under_load_fails_nobody_and_each_answer_is_of_the_version_it_nam
     for number, version in enumerate(versions):
         assert answered[number] == expected[version][number]
         for asked, said in zip(requests[number], answered[number], strict=True):
-            assert table[asked["id"]] == row_of(asked, said, shadow=None)
+            assert table[asked["id"]] == row_of(
+                asked, said, shadow=None, in_batch=len(requests[number]) > 1
+            )
 
 
 def _of_money(said: list[dict[str, Any]]) -> list[float]:
@@ -217,7 +223,9 @@ def test_the_challenger_is_tracked_beside_the_champion_and_told_to_nobody(
             assert ask(client, asked, **level) == said
             table = rows(file)
             for one, by_champion, in_shadow in zip(asked, said, would, strict=True):
-                assert table[one["id"]] == row_of(one, by_champion, in_shadow)
+                assert table[one["id"]] == row_of(
+                    one, by_champion, in_shadow, in_batch=len(asked) > 1
+                )
                 assert by_champion["monetary_30"] != in_shadow["monetary_30"]
 
         client.post(f"/api/models/{other}/promote", json={"reason": "better"}).raise_for_status()
@@ -234,7 +242,7 @@ def test_without_a_challenger_nothing_is_tracked_of_one(
         assert ask(client, asked) == said
         table = rows(tracking_file)
         for one, answer in zip(asked, said, strict=True):
-            assert table[one["id"]] == row_of(one, answer, shadow=None)
+            assert table[one["id"]] == row_of(one, answer, shadow=None, in_batch=len(asked) > 1)
 
 
 # A service asks for a level; a bundle is looked over as it is loaded without one.
@@ -265,7 +273,7 @@ def test_a_challenger_that_fails_changes_nothing(
             assert ask(client, asked) == said
             table = rows(file)
             for one, answer in zip(asked, said, strict=True):
-                assert table[one["id"]] == row_of(one, answer, shadow=None)
+                assert table[one["id"]] == row_of(one, answer, shadow=None, in_batch=len(asked) > 1)
         ready = client.get("/ready")
         metrics = client.get("/metrics").text
     assert (ready.status_code, ready.json()["challenger_version"]) == (200, other)
