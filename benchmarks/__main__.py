@@ -29,6 +29,7 @@ from clv.registry import open_registry
 from clv.schema import Window
 from clv.settings import Settings
 from clv.training import TrainingResult, release, train
+from clv.training.appraisal import appraise
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -63,9 +64,10 @@ def all_sections(folder: Path) -> Iterator[str]:
         print("real passengers")
         result = trained_on(REAL)
         yield quality("Quality on 58,206 real passengers", result)
-    yield intervals("Intervals and probability of return", result)
+    appraisal = appraise(result, progress=Said())
+    yield intervals("Intervals and probability of return", result, appraisal)
     print("what else was tried")
-    yield tried("Tried and left out", result)
+    yield tried("Tried and left out", result, appraisal)
     yield from speed(folder, result)
     yield from reality_sections(folder)
 

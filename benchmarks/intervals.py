@@ -6,6 +6,7 @@ from clv.bundle import Calibration, Intervals
 from clv.data.checks import History
 from clv.schema import Floats, Mask
 from clv.training import TrainingResult
+from clv.training.appraisal import Appraisal
 from clv.training.repeats import Repeats
 
 __all__ = ["intervals"]
@@ -13,8 +14,10 @@ __all__ = ["intervals"]
 LEVEL = 0.9
 
 
-def intervals(title: str, result: TrainingResult) -> str:
-    return "\n".join([f"## {title}", "", *_repeats(result.repeats), "", *_alternatives(result), ""])
+def intervals(title: str, result: TrainingResult, appraisal: Appraisal) -> str:
+    return "\n".join(
+        [f"## {title}", "", *_repeats(appraisal.repeats), "", *_alternatives(result), ""]
+    )
 
 
 def _repeats(found: Repeats) -> list[str]:

@@ -21,6 +21,7 @@ from clv.metrics import bias, normalised_gini, paired_bootstrap, squared_errors
 from clv.models.candidates import AVERAGE, PUBLISHED, candidates
 from clv.schema import FREQUENCY, MONETARY, RECENCY, Floats, Ints
 from clv.training import TrainingResult
+from clv.training.appraisal import Appraisal
 from clv.training.noise import NoiseFloor
 from clv.training.search import FOLDS, Contender, fold_of, out_of_fold
 from clv.training.tune import tune
@@ -72,7 +73,7 @@ class Judged:
         return np.asarray(np.mean([squared_errors(y, one) for one in self.unseen], axis=0))
 
 
-def tried(title: str, result: TrainingResult) -> str:
+def tried(title: str, result: TrainingResult, appraisal: Appraisal) -> str:
     history = result.history
     with joblib.parallel_config("threading", n_jobs=JOBS):
         everybody = {one.name: one for one in _judged(result)}
@@ -96,7 +97,7 @@ def tried(title: str, result: TrainingResult) -> str:
         ratio, low, high = _ratio(champion, other, result.seed)
         said = f"The champion's MSE is {ratio:.3f} of that of '{name}'"
         lines += ["", f"{said} (95% interval {low:.3f} to {high:.3f})."]
-    return "\n".join([*lines, "", _noise(result.noise), ""])
+    return "\n".join([*lines, "", _noise(appraisal.noise), ""])
 
 
 def _rows(everybody: Iterable[Judged], champion: Floats, result: TrainingResult) -> Iterator[str]:

@@ -20,6 +20,7 @@ from clv.registry import Registry, open_registry
 from clv.schema import Window
 from clv.settings import Settings
 from clv.training import TrainingResult, release, train
+from clv.training.appraisal import Appraisal, appraise
 from support import quick_candidates
 
 pytest_plugins = ["support.postgres"]
@@ -71,6 +72,12 @@ def history(activity_file: Path) -> History:
 def result(history: History) -> TrainingResult:
     """A training on `history` among the quick candidates."""
     return train(history, among=quick_candidates(), seed=42)
+
+
+@pytest.fixture(scope="session")
+def appraisal(result: TrainingResult) -> Appraisal:
+    """Of `result`."""
+    return appraise(result)
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,6 @@ from clv.models.candidates import AVERAGE, MEAN, PERSISTENCE, PUBLISHED, Candida
 from clv.models.estimators import PersistenceRegressor
 from clv.schema import Floats
 from clv.training import TrainingResult, train
-from clv.training.backtest import COHORTS, backtest
-from clv.training.progress import Silent
-from clv.training.repeats import TIMES
 from clv.training.split import held_out
 from support import quick_candidates
 from training.spies import Knows, Refuses, Steps, candidate
@@ -250,34 +247,6 @@ def test_who_breaks_a_law_stands_on_the_leaderboard_and_is_not_champion(few: His
     assert result.champion.model == PERSISTENCE
 
 
-# ---------------------------------------------------------------- how sure it is
-
-
-def test_the_noise_floor_is_of_the_champion_on_the_training_rows(result: TrainingResult) -> None:
-    noise = result.noise
-    assert noise.low < noise.mse < noise.high
-    assert noise.mse + noise.avoidable == pytest.approx(noise.champion_mse)
-    # Nearly all of the training rows are in a pair, so it is about the champion's own error.
-    assert noise.pairs > 0.49 * (~result.test).sum()
-    assert noise.champion_mse == pytest.approx(result.champion.cv_mse, rel=0.05)
-
-
-def test_younger_cohorts_are_predicted_by_the_champions_recipe(result: TrainingResult) -> None:
-    again = backtest(
-        result.history, result.choice.champion.estimator, seed=result.seed, progress=Silent()
-    )
-    assert len(again) == COHORTS
-    assert result.cohorts == again
-
-
-def test_without_dates_there_are_no_cohorts_and_no_stage_for_them(few: History) -> None:
-    steps = Steps()
-    undated = replace(few, registered_at=None)
-    result = train(undated, among=quick_candidates()[1:2], progress=steps)
-    assert result.cohorts == ()
-    assert "younger cohorts" not in dict(steps.stages)
-
-
 # ---------------------------------------------------------------- progress
 
 
@@ -287,7 +256,5 @@ def test_progress_is_told_of_every_stage(history: History) -> None:
     assert steps.stages == [
         (PERSISTENCE, 5),
         ("test, calibrate, refit", 3),
-        ("repeated splits", TIMES),
-        ("younger cohorts", COHORTS),
     ]
-    assert steps.done == [5, 3, TIMES, COHORTS]
+    assert steps.done == [5, 3]

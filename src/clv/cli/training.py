@@ -169,14 +169,16 @@ def train(
             among=candidates(seed, full=search == "full"),
             progress=stages,
         )
-    released = release(
-        result,
-        registry,
-        settings.root,
-        now=utc_now(),
-        generated=generated,
-        promote=promote,
-    )
+        released = release(
+            result,
+            registry,
+            settings.root,
+            now=utc_now(),
+            generated=generated,
+            promote=promote,
+            jobs=jobs,
+            progress=stages,
+        )
     if as_json:
         print_json(
             {

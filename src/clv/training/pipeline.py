@@ -19,18 +19,14 @@ from clv.metrics import (
 )
 from clv.models.candidates import Candidate, candidates
 from clv.schema import Floats, Mask
-from clv.training.backtest import Cohort, backtest
 from clv.training.fitted import Fitted, finish
-from clv.training.noise import NoiseFloor, noise_floor
 from clv.training.progress import Progress, Silent
-from clv.training.repeats import TIMES, Repeats, repeat
 from clv.training.search import (
     FOLDS,
     Choice,
     Contender,
     SearchPlan,
     choose,
-    fold_of,
     out_of_fold,
     search,
 )
@@ -83,13 +79,6 @@ class TrainingResult:
         The champion's recipe on the training rows only: what the test rows judge.
     serving : Fitted
         The same recipe on all rows.
-    repeats : Repeats
-        The same recipe on several random splits: whether intervals and probabilities keep their
-        word.
-    cohorts : tuple of Cohort
-        The same recipe on younger cohorts than it learnt from; none where there are no dates.
-    noise : NoiseFloor
-        What of the champion's cross-validated error is left to chance.
     seed : int
     test_share : float
     plan : SearchPlan
@@ -103,9 +92,6 @@ class TrainingResult:
     contenders: tuple[Contender, ...]
     holdout: Fitted
     serving: Fitted
-    repeats: Repeats
-    cohorts: tuple[Cohort, ...]
-    noise: NoiseFloor
     seed: int
     test_share: float
     plan: SearchPlan
@@ -181,9 +167,6 @@ def train(
         progress.step()
         serving = _refitted(champion.estimator, history, seed=seed)
         progress.step()
-        progress.start("repeated splits", TIMES)
-        repeats = repeat(history, champion.estimator, seed=seed, progress=progress)
-        cohorts = backtest(history, champion.estimator, seed=seed, progress=progress)
     return TrainingResult(
         history=history,
         test=test,
@@ -193,9 +176,6 @@ def train(
         contenders=tuple(contenders),
         holdout=holdout,
         serving=serving,
-        repeats=repeats,
-        cohorts=cohorts,
-        noise=noise_floor(X, y, champion.out_of_fold, fold_of(len(y), seed=seed), seed=seed),
         seed=seed,
         test_share=test_share,
         plan=plan,

@@ -22,8 +22,10 @@ from clv.metrics import PairedDifference, paired_bootstrap, squared_errors
 from clv.models.tabulate import tabulate, target_of
 from clv.registry import Registry, RunRecord
 from clv.schema import FEATURES, MONETARY, Activity, Window
+from clv.training.appraisal import appraise
 from clv.training.fitted import Fitted
 from clv.training.pipeline import Standing, TrainingResult
+from clv.training.progress import Progress
 from clv.training.report import Report, make_report, write_reports
 from clv.training.report.leaderboard import metrics
 from clv.training.split import held_out
@@ -68,6 +70,8 @@ def release(
     now: datetime,
     generated: bool = False,
     promote: bool = False,
+    jobs: int = 2,
+    progress: Progress | None = None,
 ) -> Release:
     """Write the bundle and the reports, check them, register, and decide who is champion.
 
@@ -84,13 +88,19 @@ def release(
         real ones, whatever the comparison says.
     promote : bool
         Make it champion whatever the comparison says.
+    jobs : int
+        Threads of a fit.
+    progress : Progress, optional
+        Told of the fits that the report needs.
 
     Raises
     ------
     BundleError
         Where the bundle does not compute what the original does; nothing is registered then.
     """
-    with packed(result, folder, now=now, generated=generated) as package:
+    with packed(
+        result, folder, now=now, generated=generated, jobs=jobs, progress=progress
+    ) as package:
         former = registry.number_of("champion")
         alias, reason, comparison = _decide(
             result, package.holdout, registry, former, promote=promote
@@ -131,7 +141,13 @@ class Package:
 
 @contextmanager
 def packed(
-    result: TrainingResult, folder: Path, *, now: datetime, generated: bool
+    result: TrainingResult,
+    folder: Path,
+    *,
+    now: datetime,
+    generated: bool,
+    jobs: int = 2,
+    progress: Progress | None = None,
 ) -> Iterator[Package]:
     """Write bundle and reports below `folder`, and see that the bundle computes what it should.
 
@@ -152,7 +168,9 @@ def packed(
         predictors = {role: Predictor.load(bundle, role=role) for role in originals}
         for role, original in originals.items():
             check_parity(predictors[role], original, result.history.activity)
-        report = make_report(result, predictors["holdout"])
+        report = make_report(
+            result, predictors["holdout"], appraise(result, jobs=jobs, progress=progress)
+        )
         reports = tuple(write_reports(Path(temporary), result, report))
         yield Package(result, bundle, predictors["holdout"], report, reports)
 

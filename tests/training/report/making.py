@@ -10,6 +10,7 @@ from clv.data.checks import History
 from clv.models.candidates import PERSISTENCE, Candidate
 from clv.models.tabulate import tabulate
 from clv.training import TrainingResult, train
+from clv.training.appraisal import appraise
 from clv.training.release import _manifest
 from clv.training.report import Report, make_report
 from support import quick_candidates
@@ -39,7 +40,7 @@ def holdout_of(result: TrainingResult) -> Predictor:
 def report_of(history: History) -> Report:
     """Train on a history and report."""
     result = train(history, among=few_candidates())
-    return make_report(result, holdout_of(result))
+    return make_report(result, holdout_of(result), appraise(result))
 
 
 def statuses(report: Report) -> dict[str, str]:

@@ -13,6 +13,8 @@ from clv.data.checks import History, read_history
 from clv.data.simulate import simulate
 from clv.data.sources import open_source
 from clv.schema import Window
+from clv.training import TrainingResult
+from clv.training.appraisal import Appraisal
 from clv.training.report import Report
 from clv.training.report.checks import QUESTIONS, Check, check_training, questions_table
 from clv.training.report.evidence import Evidence
@@ -32,8 +34,8 @@ def found(report: Report, code: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def evidence(result) -> Evidence:
-    return Evidence.of(result, holdout_of(result))
+def evidence(result: TrainingResult, appraisal: Appraisal) -> Evidence:
+    return Evidence.of(result, holdout_of(result), appraisal)
 
 
 # ---------------------------------------------------------------- nothing wrong
@@ -236,9 +238,9 @@ def test_a_youngest_cohort_that_is_predicted_worse_is_an_issue(
     evidence: Evidence, part: dict[str, float]
 ) -> None:
     assert asked_of(evidence, "CLV014").status == "passed"
-    *older, youngest = evidence.result.cohorts
-    result = replace(evidence.result, cohorts=(*older, replace(youngest, **part)))
-    assert asked_of(replace(evidence, result=result), "CLV014").status == "issue"
+    *older, youngest = evidence.appraisal.cohorts
+    worse = replace(evidence.appraisal, cohorts=(*older, replace(youngest, **part)))
+    assert asked_of(replace(evidence, appraisal=worse), "CLV014").status == "issue"
 
 
 # ---------------------------------------------------------------- the table of them

@@ -13,6 +13,7 @@ from clv.data.checks import History
 from clv.data.findings import Finding
 from clv.models.candidates import AVERAGE, MEAN, PERSISTENCE
 from clv.training import TrainingResult, train
+from clv.training.appraisal import appraise
 from clv.training.pipeline import Standing
 from clv.training.report import Report, leaderboard_table, make_report, model_card, write_reports
 from clv.training.report.leaderboard import metrics
@@ -118,7 +119,9 @@ def test_a_figure_that_is_not_defined_is_left_blank(
 ) -> None:
     assert np.isnan(nobody_returned.champion.test_gini_increment)
     write_reports(
-        tmp_path, nobody_returned, make_report(nobody_returned, holdout_of(nobody_returned))
+        tmp_path,
+        nobody_returned,
+        make_report(nobody_returned, holdout_of(nobody_returned), appraise(nobody_returned)),
     )
     for row in rows_of(tmp_path):
         assert row["test_gini_increment"] == ""

@@ -12,6 +12,7 @@ from clv.data.findings import Finding
 from clv.metrics import normalised_gini
 from clv.schema import FEATURES
 from clv.training import TrainingResult, train
+from clv.training.appraisal import appraise
 from clv.training.report import Report, make_report
 from clv.training.report.effects import effects_of
 from clv.training.report.limits import LIMITS
@@ -193,7 +194,9 @@ def test_what_could_not_be_computed_is_said_in_words(history: History, tmp_path)
     outcome = np.where(first.test, few.activity.monetary, few.outcome)
     nobody = replace(few, outcome=outcome, returned=outcome > few.activity.monetary)
     result = train(nobody, among=quick_candidates()[:3])
-    page, figures = write_report(tmp_path, make_report(result, holdout_of(result)))
+    page, figures = write_report(
+        tmp_path, make_report(result, holdout_of(result), appraise(result))
+    )
     shown = Page(page.read_text(encoding="utf-8"))
     assert "The source has no registration dates" in shown.text
     assert "there is no ranking to measure" in shown.text

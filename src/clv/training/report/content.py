@@ -14,6 +14,7 @@ from clv.evaluation.evaluate import TOP_SHARE
 from clv.metrics import CurvePoint, capture_curve, captured, mse, normalised_gini
 from clv.models.candidates import PUBLISHED
 from clv.schema import Floats
+from clv.training.appraisal import Appraisal
 from clv.training.backtest import Cohort
 from clv.training.noise import NoiseFloor
 from clv.training.pipeline import Standing, TrainingResult
@@ -93,7 +94,7 @@ class Report:
         return tuple(check for check in self.checks if check.status == "issue")
 
 
-def make_report(result: TrainingResult, holdout: Predictor) -> Report:
+def make_report(result: TrainingResult, holdout: Predictor, appraisal: Appraisal) -> Report:
     """Measure and check a training.
 
     Parameters
@@ -101,8 +102,10 @@ def make_report(result: TrainingResult, holdout: Predictor) -> Report:
     result : TrainingResult
     holdout : Predictor
         The champion's recipe, fitted on the training rows, from the bundle.
+    appraisal : Appraisal
+        Of the same training.
     """
-    evidence = Evidence.of(result, holdout)
+    evidence = Evidence.of(result, holdout, appraisal)
     checks = check_training(evidence)
     window = result.history.window
     return Report(
@@ -118,10 +121,10 @@ def make_report(result: TrainingResult, holdout: Predictor) -> Report:
         failed=result.failed,
         evaluation=evidence.evaluation,
         orders=tuple(_orders(evidence)),
-        repeats=result.repeats,
+        repeats=appraisal.repeats,
         effects=effects_of(holdout, result.history),
-        cohorts=result.cohorts,
-        noise=result.noise,
+        cohorts=appraisal.cohorts,
+        noise=appraisal.noise,
         limits=LIMITS,
     )
 

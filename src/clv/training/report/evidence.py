@@ -9,6 +9,7 @@ from clv.bundle import Predictions, Predictor
 from clv.data.checks import History
 from clv.evaluation import Evaluation, evaluate
 from clv.schema import Floats
+from clv.training.appraisal import Appraisal
 from clv.training.pipeline import TrainingResult
 
 __all__ = ["Evidence"]
@@ -21,6 +22,7 @@ class Evidence:
     Attributes
     ----------
     result : TrainingResult
+    appraisal : Appraisal
     seen, unseen : History
         Training rows and test rows.
     said : Predictions
@@ -33,6 +35,7 @@ class Evidence:
     """
 
     result: TrainingResult
+    appraisal: Appraisal
     seen: History
     unseen: History
     said: Predictions
@@ -40,7 +43,7 @@ class Evidence:
     expected: Floats
 
     @classmethod
-    def of(cls, result: TrainingResult, holdout: Predictor) -> Self:
+    def of(cls, result: TrainingResult, holdout: Predictor, appraisal: Appraisal) -> Self:
         """Judge `holdout`, the champion's recipe fitted on the training rows."""
         history, test = result.history, result.test
         seen, unseen = history[~test], history[test]
@@ -49,4 +52,4 @@ class Evidence:
         out_of_fold = result.choice.champion.out_of_fold - seen.activity.monetary
         expected[~test] = np.maximum(out_of_fold, 0.0)
         expected[test] = said.expected_increment
-        return cls(result, seen, unseen, said, evaluate(unseen, holdout), expected)
+        return cls(result, appraisal, seen, unseen, said, evaluate(unseen, holdout), expected)

@@ -150,7 +150,7 @@ _BRIER_SPREAD = 0.25
 
 
 def _youngest_is_as_good(evidence: Evidence) -> Answer:
-    cohorts = evidence.result.cohorts
+    cohorts = evidence.appraisal.cohorts
     if len(cohorts) < 2:
         return not_applicable(
             "There are no two cohorts to compare: no registration dates, or too few outcomes known "
