@@ -1,10 +1,15 @@
-"""Write docs/reference.md from the code, or check that it still says what the code says.
+"""Write what the documents take from the code, or check that they still say what the code says.
 
-python tools/reference.py            write it
-python tools/reference.py --check    exit 1 where it would change
+That is docs/reference.md, and the layout of the packages in README.md.
+
+python tools/reference.py            write them
+python tools/reference.py --check    exit 1 where one would change
 """
 
+import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -15,13 +20,15 @@ from clv.cli import app
 from clv.service.app import create_api
 from clv.settings import Settings
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "reference.md"
+ROOT = Path(__file__).parent.parent
+REFERENCE, README = ROOT / "docs" / "reference.md", ROOT / "README.md"
 
 
 def commands() -> Iterator[str]:
     """Every command with its arguments and options, as --help has them."""
     yield "## Commands\n"
-    yield "Exit codes: 0 done, 1 failed for a stated reason, 2 wrong usage.\n"
+    yield "Exit codes: 0 done, 1 failed for a stated reason, 2 wrong usage; 3 where `clv monitor`"
+    yield "raises an alarm.\n"
     yield from _command(typer.main.get_command(app), "clv")
 
 
@@ -124,6 +131,27 @@ def _range(field: dict[str, Any], least: str, most: str) -> str:
     return f"{above}{low} to {high}"
 
 
+def layout() -> Iterator[str]:
+    """The packages in the order of the import contract, each with the line it says of itself."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers, *_ = project["tool"]["importlinter"]["contracts"]
+    yield "src/clv/"
+    for layer in layers["layers"]:
+        for name in layer.split(" | "):
+            path = ROOT / "src" / "clv" / name
+            is_package = path.is_dir()
+            file = path / "__init__.py" if is_package else path.with_suffix(".py")
+            summary, *_ = (ast.get_docstring(ast.parse(file.read_text())) or "").split("\n")
+            yield f"  {name + ('/' if is_package else '.py'):<14}{summary}"
+
+
+def readme() -> str:
+    """README.md with the layout as it is."""
+    block = re.compile(r"(<!-- written by `make docs`[^\n]*-->\n```\n).*?(```\n)", re.DOTALL)
+    lines = "".join(f"{line}\n" for line in layout())
+    return block.sub(lambda found: found[1] + lines + found[2], README.read_text(), count=1)
+
+
 def main() -> int:
     """Write or check."""
     parts = [
@@ -134,13 +162,14 @@ def main() -> int:
         *http(),
     ]
     text = "\n".join(parts).rstrip() + "\n"
-    if "--check" in sys.argv:
-        if not REFERENCE.exists() or REFERENCE.read_text() != text:
-            print("docs/reference.md is out of step with the code. Run `make docs`.")
-            return 1
-        return 0
-    REFERENCE.write_text(text)
-    return 0
+    outdated = 0
+    for file, now in ((REFERENCE, text), (README, readme())):
+        if "--check" not in sys.argv:
+            file.write_text(now)
+        elif not file.exists() or file.read_text() != now:
+            print(f"{file.relative_to(ROOT)} is out of step with the code. Run `make docs`.")
+            outdated = 1
+    return outdated
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Work that may hang, kept from holding up anybody else."""
+"""Threads for work that may hang, so that nobody else waits for it."""
 
 import asyncio
 from collections.abc import Callable

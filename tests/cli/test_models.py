@@ -120,8 +120,8 @@ def test_in_a_new_home_the_list_says_how_to_train(clv_in, tmp_path):
 
 def test_what_no_service_can_load_is_neither_promoted_nor_returned_to(clv, registry):
     bundle = registry.bundle("1")
-    graph = (bundle / "serving.npz").read_bytes()
-    (bundle / "serving.npz").write_bytes(graph[:-1])
+    table = (bundle / "serving.npz").read_bytes()
+    (bundle / "serving.npz").write_bytes(table[:-1])
     try:
         for arguments in (("promote", "1"), ("rollback",)):
             refused = clv("models", *arguments)
@@ -129,7 +129,7 @@ def test_what_no_service_can_load_is_neither_promoted_nor_returned_to(clv, regis
             assert "was altered" in refused.complaint
             assert registry.champion() == "2"
     finally:
-        (bundle / "serving.npz").write_bytes(graph)
+        (bundle / "serving.npz").write_bytes(table)
 
 
 def test_a_rollback_takes_a_reason_and_the_history_tells_who_and_why(clv, registry):

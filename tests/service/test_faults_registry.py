@@ -63,8 +63,8 @@ def test_a_corrupt_new_champion_is_refused_for_all_to_see_and_the_old_one_serves
     (champion,) = [one.number for one in registry.versions() if "champion" in one.aliases]
     again = RunRecord("again", {}, {})
     number = registry.register(registry.bundle(champion), [], again, {})
-    graph = registry.bundle(number) / "serving.npz"
-    graph.write_bytes(graph.read_bytes()[:-1] + b"?")
+    table = registry.bundle(number) / "serving.npz"
+    table.write_bytes(table.read_bytes()[:-1] + b"?")
     with serving(home) as server, server.client() as client:
         refused = client.post(f"/api/models/{number}/promote", json={"reason": "newer"})
         assert refused.status_code == 409

@@ -69,7 +69,7 @@ def test_mutated_requests_are_answered_or_refused(
     ) as server:
         port = int(server.url.rsplit(":", 1)[1])
         findings = fuzz(port, server.process.pid, requests, keys=keys)
-        assert findings.faults == []
+        assert not findings.faults, "\n".join(findings.faults[:20])
         assert findings.statuses[200] > requests / 20
         if requests > 10_000:  # fewer do not end the warming up
             assert findings.end_kib <= findings.warm_kib * 1.1

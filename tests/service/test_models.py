@@ -142,16 +142,16 @@ def test_a_bundle_that_was_refused_is_looked_at_again_when_it_is_named_again(
 
 def test_a_bundle_that_could_not_be_read_is_tried_again(fake: FakeRegistry, tmp_path: Path) -> None:
     """What a network disk did not give this time, it may give the next."""
-    graph = fake.bundles["2"] / "serving.npz"
-    graph.unlink()
-    graph.symlink_to(graph)  # opening it is an OSError
+    table = fake.bundles["2"] / "serving.npz"
+    table.unlink()
+    table.symlink_to(table)  # opening it is an OSError
     models = models_of(fake)
     for named in ("1", "2"):
         fake.named = named
         models.refresh()
     assert models.versions() == {"champion": "1"}
-    graph.unlink()
-    shutil.copy(fake.bundles["1"] / graph.name, graph)
+    table.unlink()
+    shutil.copy(fake.bundles["1"] / table.name, table)
     models.refresh()
     assert models.versions() == {"champion": "2"}
 

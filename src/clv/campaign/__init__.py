@@ -1,4 +1,4 @@
-"""Is this segment worth it? The verdict on a list of passengers and a campaign.
+"""Whether a campaign pays for a list of passengers: verdict, depth, hold-out, lift.
 
 Three lines do it: `predictions = predictor.predict(activity)`, then
 `found = evaluate(predictions, predictor, Campaign(margin=0.25, cost=2.5))`, and `found.verdict` is

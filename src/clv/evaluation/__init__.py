@@ -1,4 +1,4 @@
-"""Predictions against actuals: everything that is measured of a Predictor where outcomes are known.
+"""Predictions against actuals, as numbers and as pages.
 
 Used by `clv validate` and by the report of every training.
 """

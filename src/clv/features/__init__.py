@@ -1,4 +1,4 @@
-"""From a ride log to the activity table that models learn from and score.
+"""From a ride log to the activity table: one definition, on DuckDB and on Spark.
 
 definition    what every feature is: expressions, compiled for each engine
 log           which column is which, and how a log is to be read

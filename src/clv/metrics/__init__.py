@@ -1,4 +1,4 @@
-"""What is measured about predictions: pure functions of arrays, each with its trap and its source.
+"""Metrics as pure functions of arrays, each with its trap and its source.
 
 Throughout, `actual` and `predicted` are arrays of shape (n,) in currency units.
 
@@ -7,6 +7,8 @@ Throughout, `actual` and `predicted` are arrays of shape (n,) in currency units.
     probability     Brier score, reliability, AUC
     drift           how far one set of customers is from another
     quality         the figures by which models are compared, together
+    grouped         Gini and deciles of sums by group, where single rows are not kept
+    sequential      whether a mean has moved, however often one looks
 """
 
 from clv.metrics.drift import noise_of_stability, stability_index, wasserstein

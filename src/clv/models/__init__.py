@@ -1,1 +1,1 @@
-"""Candidates, the estimators they are made of, and their tables."""
+"""Candidates, the estimators that they are made of, and their tables of cells."""

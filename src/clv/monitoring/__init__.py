@@ -1,4 +1,4 @@
-"""Promise against reality: how good predictions turned out to be, drift, and when to worry.
+"""Predictions against outcomes while a model serves: live quality, alarms, drift.
 
     sums        promises beside what came of them, as the database adds them up
     quality     bias, errors, order, coverage: by version, cohort, score bin and decile

@@ -25,7 +25,7 @@ class Sums:
 
     @classmethod
     def of(cls, rows: Iterable[Any]) -> Self:
-        """From what `clv.tracking.read_sums` gives."""
+        """From the groups that `clv.tracking.read_tracked` reads."""
         kinds: dict[str, Any] = dict.fromkeys((*KEYS, *COUNTS), np.int64)
         kinds |= dict.fromkeys(AMOUNTS, np.float64) | dict.fromkeys(KEYS[:4], object)
         values = list(zip(*rows, strict=True)) or [()] * len(kinds)

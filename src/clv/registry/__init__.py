@@ -1,4 +1,4 @@
-"""Versions of the model and which of them serves: a thin adapter on MLflow, and its only user.
+"""Versions of the model, which of them serves, and why: a thin adapter on MLflow.
 
 Two aliases name versions: `champion` serves, `challenger` waits. The champions that came before
 are kept in a tag of the registered model, so that a rollback knows where to go; why a version

@@ -1,4 +1,4 @@
-"""Score customers in a batch."""
+"""Whole tables of predictions: on this machine, on Spark, as SQL in a warehouse."""
 
 from clv.data.output import write_table
 from clv.scoring.local import Scored, score

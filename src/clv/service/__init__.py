@@ -1,1 +1,1 @@
-"""The HTTP service: routes that translate, and decide nothing."""
+"""The HTTP service and its pages: routes, access, the loaded models; it decides nothing."""

@@ -1,4 +1,4 @@
-"""Where each answered prediction is kept: SQLite or PostgreSQL, committed before the answer.
+"""Tracked requests, outcomes, keys and sessions, in SQLite or PostgreSQL.
 
 `RequestLog` is what the service sees; `open_request_log` gives the real one, `InMemoryRequestLog`
 is the fake for tests. `RequestQueries` shows what was kept, `KeyStore` keeps who may ask,

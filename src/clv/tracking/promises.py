@@ -299,7 +299,8 @@ def number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
 def _band(increment: ColumnElement[float]) -> ColumnElement[int]:
     """Cut an increment into ten bands up to one unit, and 36 of one width each decade beyond.
 
-    Whole numbers only, so that databases agree. A band is at most a fifth of its amounts wide.
+    Whole numbers only, so that databases agree. A band is at most a quarter of its lowest amount
+    wide.
     """
     cents = cast(func.round(increment * 100), BigInteger)
     steps: list[tuple[ColumnElement[bool], ColumnElement[int]]] = [(cents < 100, cents // 10)]

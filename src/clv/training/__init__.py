@@ -1,4 +1,4 @@
-"""From a history to a released model: split, search, choose, test once, refit, release.
+"""From a history to a released model: split, search, choose, test once, refit, report, release.
 
 The test rows are split off before anything is looked at. Candidates are searched and the champion
 is chosen by cross-validation on the training rows alone; only then is it scored on the test rows.
