@@ -28,6 +28,7 @@ from clv.data.findings import (
     three_decimals,
     without_duplicates,
 )
+from clv.data.placeholders import PLACEHOLDER, without_date
 from clv.data.sources import Source
 from clv.errors import DataError
 from clv.schema import FEATURES, MONETARY, Activity, Floats, Instants, Ints, Mask, Window
@@ -125,8 +126,8 @@ def read_history(source: Source, window: Window, *, to_train: bool = True) -> Hi
     read = _read_usable(source, names, window, tally)
     said = np.column_stack((read.activity.matrix(), read.outcome))
     keep, duplicates = without_duplicates(read.ids, said, names.id)
-    used = read[keep]
-    findings = [*read_as, *tally.findings(), *duplicates]
+    used, undated = _with_dates(read[keep], names)
+    findings = [*read_as, *tally.findings(), *duplicates, *undated]
     for name, money in (
         (names.features[MONETARY], used.activity.monetary),
         (str(names.outcome), used.outcome),
@@ -206,6 +207,36 @@ def _instants(column: str, arrays: list[pa.Array]) -> Instants | None:
     return np.concatenate([read_instants(array, notation) for array in arrays])
 
 
+def _with_dates(history: History, names: ColumnNames) -> tuple[History, list[Finding]]:
+    """The customers without registration dates that stand for none, and who has no date."""
+    dates = history.registered_at
+    if dates is None:
+        return history, []
+    unreadable, placeholders = np.isnat(dates), without_date(dates)
+    findings = [
+        Finding(
+            "kept",
+            code,
+            str(names.registered_at),
+            int(rows.sum()),
+            says,
+            "Kept to learn from; they are in no cohort.",
+            tuple(f"id {name}" for name in history.ids[rows][:EXAMPLES]),
+        )
+        for code, rows, says in (
+            (
+                "no-registration-date",
+                unreadable,
+                "no readable registration date; expected a date, such as 2026-11-01",
+            ),
+            ("placeholder-registration", placeholders, f"registered at {PLACEHOLDER}"),
+        )
+        if rows.any()
+    ]
+    dates = np.where(placeholders, np.datetime64("NaT", "us"), dates)
+    return replace(history, registered_at=dates), findings
+
+
 def _none(used: History) -> list[Finding]:
     if len(used):
         return []
@@ -252,17 +283,6 @@ def _whole_table(history: History, names: ColumnNames, *, to_train: bool) -> Ite
                 f"every value is {values[0]:g}, so it tells customers not apart",
                 "The model learns from the other columns.",
             )
-    undated = np.isnat(history.registered_at) if history.registered_at is not None else None
-    if undated is not None and undated.any():
-        yield Finding(
-            "kept",
-            "no-registration-date",
-            str(names.registered_at),
-            int(undated.sum()),
-            "no readable registration date; expected a date, such as 2026-11-01",
-            "Kept to learn from; they are in no cohort.",
-            tuple(f"id {name}" for name in history.ids[undated][:EXAMPLES]),
-        )
     below = history.outcome < history.activity.monetary
     if below.any():
         yield Finding(

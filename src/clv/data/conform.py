@@ -51,6 +51,7 @@ __all__ = [
     "conform",
     "find_column",
     "find_columns",
+    "is_text",
     "notations_of",
     "problem_of",
     "read_ids",

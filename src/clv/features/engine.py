@@ -55,7 +55,7 @@ class Engine(Protocol):
         """Make a table readable; columns of text files named in `text` as they are written."""
 
     def view(self, name: str, expression: ibis.Table) -> None:
-        """Give an expression a name, without computing it."""
+        """Give an expression a name, without computing it; what had the name before loses it."""
 
     def fetch(self, expression: ibis.Table) -> list[dict[str, Any]]:
         """Compute a few rows."""

@@ -127,7 +127,7 @@ class _DuckDB:
         return Opened(source.name, view, types, is_text, source.findings)
 
     def view(self, name: str, expression: ibis.Table) -> None:
-        self._run(f'CREATE VIEW "{name}" AS {_sql(expression)}')
+        self._run(f'CREATE OR REPLACE VIEW "{name}" AS {_sql(expression)}')
 
     def fetch(self, expression: ibis.Table) -> list[dict[str, Any]]:
         try:

@@ -9,7 +9,7 @@ from ibis import Table
 from clv.data.dates import YEAR_FIRST, Notation, choose, notation_of
 from clv.data.findings import Finding
 from clv.errors import DataError, UsageError
-from clv.features.amounts import notation_of_amounts
+from clv.features.amounts import notation_of_numbers
 from clv.features.definition import (
     READ,
     READ_REGISTRATIONS,
@@ -109,9 +109,15 @@ def read_log(engine: Engine, location: str, reading: Reading) -> Log:
     notation = _notation(
         engine, written, _column(columns.time, opened), reading.date_format, "--date-format"
     )
-    amounts, read_as = notation_of_amounts(engine, written, columns.amount, reading.numbers)
+    amounts, read_as = notation_of_numbers(engine, written.amount, columns.amount, reading.numbers)
+    quantities = None
+    if columns.quantity is not None:
+        quantities, also = notation_of_numbers(
+            engine, written.quantity, columns.quantity, reading.numbers
+        )
+        read_as += also
     rules, said = _rules(engine, written, columns, reading, notation)
-    rules = replace(rules, amounts=amounts)
+    rules = replace(rules, amounts=amounts, quantities=quantities)
     findings = [*opened.findings, *read_as, *said]
     engine.view(READ, read_rides(written, rules))
     registrations = None

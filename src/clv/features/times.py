@@ -6,6 +6,7 @@ import ibis
 from ibis import Table, Value
 
 from clv.data.dates import MONTHS, NOTATIONS, YEAR_FIRST, Notation, Shape
+from clv.data.placeholders import Span
 
 __all__ = [
     "DAY_US",
@@ -17,6 +18,7 @@ __all__ = [
     "shapes_of",
     "timestamp_micros",
     "unix_micros",
+    "within",
 ]
 
 DAY_US = 86_400_000_000
@@ -38,6 +40,15 @@ def unix_micros(time: Value) -> Value:
 @ibis.udf.scalar.builtin(signature=(("int64",), INSTANT))  # type: ignore[untyped-decorator]
 def timestamp_micros(micros: Value) -> Value:
     """The instant so many microseconds after 1970; Spark's function, as `unix_micros`."""
+
+
+def within(time: Value, spans: Sequence[Span]) -> Value:
+    """Whether an instant is within one of the spans; never null."""
+    micros = unix_micros(time)
+    found = ibis.literal(False)
+    for span in spans:
+        found = found | micros.between(span.begins, span.ends - 1)
+    return found.fill_null(False)
 
 
 def as_text(time: Value) -> Value | None:
