@@ -26,7 +26,7 @@ from clv.data.conform import (
 from clv.data.findings import Tally
 from clv.data.numbers import Notation
 from clv.data.placeholders import within_placeholders
-from clv.data.sources import Source
+from clv.data.sources import Source, require_once
 from clv.schema import CLOCK_TOLERANCE, ID_NAMES, Floats, Instants, Ints, Mask, Window
 
 __all__ = ["OutcomeBatch", "read_outcomes"]
@@ -96,10 +96,12 @@ def read_outcomes(
         window.rides_due.name: optional["rides"],
     }
     require_distinct(source.name, {kind: name for kind, name in named.items() if name})
+    used = [identity, spend, *filter(None, optional.values())]
+    require_once(source.name, getattr(source, "repeated", {}), used)
     notations, found_first = notations_of(source, [spend, *filter(None, [optional["rides"]])])
     tally.known += found_first
     first_row = 0
-    for batch in source.batches([identity, spend, *filter(None, optional.values())]):
+    for batch in source.batches(used):
         require_ids(batch.column(identity), identity)
         ids, problems = _ids(batch.column(identity), identity)
         monetary, found = read_numbers(

@@ -34,7 +34,7 @@ from clv.features.times import (
     unix_micros,
     within,
 )
-from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, NOBODY, RECENCY, Window
+from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, NOBODY, RECENCY, WHOLE_FLOAT, Window
 
 __all__ = [
     "EXTRAS",
@@ -68,8 +68,6 @@ EXTRAS = ("observed", "due", "floored")
 
 _NUMBER = r"^[+-]?(?:\d{1,18}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?$"
 _MOST_PIECES = 1e9
-# 70001.0 is what is left of 70001 in a column that had gaps.
-_WHOLE_FLOAT = r"^\s*(0|-?[1-9]\d{0,17})\.0+\s*$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +178,7 @@ def identifier(column: Value) -> Value:
         return column.try_cast("int64")  # null of NaN
     if not column.type().is_string():
         return column
-    bare = column.re_extract(_WHOLE_FLOAT, 1).nullif("").coalesce(column)
+    bare = column.re_extract(WHOLE_FLOAT, 1).nullif("").coalesce(column)
     return ibis.ifelse(bare.strip().lower().isin(sorted(NOBODY)), None, bare)
 
 

@@ -8,6 +8,7 @@ from ibis import Table
 
 from clv.data.dates import YEAR_FIRST, Notation, choose, notation_of
 from clv.data.findings import Finding
+from clv.data.sources import require_once
 from clv.errors import DataError, UsageError
 from clv.features.amounts import notation_of_numbers
 from clv.features.definition import (
@@ -183,6 +184,7 @@ def _rows(engine: Engine, table: Table, which: ibis.Value) -> int:
 
 def _by_role(opened: Opened, named: Mapping[str, str], ids: str) -> Table:
     """The columns that are needed, called by their role."""
+    require_once(opened.name, opened.repeated, named.values())
     table = opened.table()
     for role, name in named.items():
         kind = opened.types[name] or "values of another type"

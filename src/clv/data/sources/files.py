@@ -6,10 +6,13 @@ import io
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from clv.data.findings import Finding
 from clv.data.formulas import unescaped_sql
@@ -25,7 +28,13 @@ from clv.data.sources.opened import (
     prepared,
     require_sound_gzip,
 )
-from clv.data.sources.source import KINDS, TEXT_FILES, WORKBOOKS, unreadable
+from clv.data.sources.source import (
+    KINDS,
+    TEXT_FILES,
+    WORKBOOKS,
+    repeated_names,
+    unreadable,
+)
 from clv.data.sources.workbooks import sheet_to_csv
 from clv.errors import DataError
 from clv.schema import NOBODY
@@ -42,6 +51,8 @@ _MOST_COLUMNS = 1_000
 _MOST_HEADER_BYTES = 2**20
 # How .xlsx and .ods begin, and .xls: also under the name of a text table.
 _WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+# What DuckDB takes a column of numbers for.
+_NUMBERS = ("BIGINT", "DOUBLE", "HUGEINT")
 _NOT_UTF8 = "it is not text in UTF-8; save it as 'CSV UTF-8'"
 
 
@@ -75,7 +86,8 @@ def file_source(
             yield _typed(own, path, relation, ids, numbers)
         elif name.endswith(".parquet") or path.is_dir():
             own = connection or _locked(stack, memory_limit, path)
-            yield _typed(own, path, f"read_parquet({_escaped(path)})", ids, numbers)
+            source = _typed(own, path, f"read_parquet({_escaped(path)})", ids, numbers)
+            yield replace(source, repeated=_repeated_in_parquet(path))
         elif name.endswith((*TEXT_FILES, *WORKBOOKS)):
             table_text = _text_of(path, table, ids, stack)
             reader = _TextReader(path, table_text, ids, text, numbers)
@@ -123,6 +135,14 @@ def _text_of(path: Path, table: str, ids: Sequence[str], stack: ExitStack) -> Te
     text = prepared(path, str(path), lambda: _folder(stack))
     _require_header(text.path, str(path))
     return text
+
+
+def _repeated_in_parquet(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        first = next(path.glob("*.parquet")) if path.is_dir() else path
+        return repeated_names(pq.read_schema(first).names)
+    except (OSError, pa.ArrowException):  # DuckDB says what is wrong
+        return {}
 
 
 def _typed(
@@ -186,6 +206,14 @@ class _TextReader:
                 if kind == "DOUBLE" and column != name and not self._is_plain(connection, column)
             ]
             texts += [one for one in types if one in self.as_written and one not in texts]
+            texts += self._odd_numbers(
+                connection,
+                [
+                    column
+                    for column, kind in types.items()
+                    if kind in _NUMBERS and column != name and column not in texts
+                ],
+            )
             relation, findings = self._with_ids(connection, name, texts)
             types = _types(connection, relation)
             relation = _unescaped(relation, [one for one in types if types[one] == "VARCHAR"])
@@ -202,7 +230,35 @@ class _TextReader:
             sheets=self.text.sheets,
             sheet=self.text.sheet,
             temporary=self.text.path != self.path,
+            repeated=self._repeated(len(types)),
         )
+
+    def _repeated(self, columns: int) -> dict[str, tuple[int, ...]]:
+        """Names that the header has more than once: DuckDB renames all but the first."""
+        for mark in self.text.delimiter or DELIMITERS:
+            try:
+                with (
+                    opened(self.text.path) as file,
+                    io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+                ):
+                    header = next(csv.reader(text, delimiter=mark), [])
+            except (OSError, EOFError, ValueError, csv.Error):
+                continue
+            if len(header) == columns:
+                return repeated_names(header)
+        return {}
+
+    def _odd_numbers(
+        self, connection: duckdb.DuckDBPyConnection, columns: Sequence[str]
+    ) -> list[str]:
+        """Columns that are numbers to DuckDB alone, which reads 0x10 as 16 and 0b11 as 3."""
+        if not columns:
+            return []
+        odd = ", ".join(
+            f"bool_or(regexp_matches({quote(column)}, '0[xXbBoO]|_'))" for column in columns
+        )
+        found = connection.execute(f"FROM {self._csv(columns)} SELECT {odd}").fetchall()[0]
+        return [column for column, is_odd in zip(columns, found, strict=True) if is_odd]
 
     def _csv(self, texts: Sequence[str] = (), options: str = _CSV) -> str:
         options += f", compression={'gzip' if is_gzip(self.text.path) else 'none'}"
