@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -130,6 +131,44 @@ def test_the_begin_of_a_log_is_seen_behind_a_placeholder(tmp_path: Path, output:
     built = on_duckdb(log_of(tmp_path / "log.parquet", rides), output, registrations=registrations)
     assert finding(built, "before-the-log").rows == 41  # and the first one, who rode at once
     assert {row["id"] for row in activity_of(output)} <= set(range(40))
+
+
+@pytest.mark.parametrize("micros", [-(2**63) + 1, -70_000_000_000_000_000, 570_000_000_000_000_000])
+def test_times_beyond_the_calendar_cannot_be_read(
+    micros: int, tmp_path: Path, output: Path
+) -> None:
+    times = [micros, *(int(at.timestamp() * 1e6) for _, at in daily())]
+    columns = {
+        "customer_id": [0, *(one for one, _ in daily())],
+        "ridden_at": pa.array(times, INSTANT),
+        "amount": [5.0] * len(times),
+    }
+    built = on_duckdb(write(pa.table(columns), tmp_path / "log.parquet"), output)
+    assert [(one.code, one.rows) for one in built.findings] == [("no-time", 1)]
+
+
+@pytest.mark.parametrize("infinity", ["infinity", "-infinity"])
+def test_an_infinite_time_cannot_be_read(infinity: str, tmp_path: Path, output: Path) -> None:
+    log = tmp_path / "log.duckdb"
+    with duckdb.connect(log) as connection:
+        connection.execute(
+            "CREATE TABLE rides AS SELECT range AS id, 1.0 AS amount, "
+            "TIMESTAMP '2026-03-02' + INTERVAL (range) DAY AS date FROM range(60)"
+        )
+        connection.execute(f"INSERT INTO rides VALUES (99, 1.0, TIMESTAMP '{infinity}')")
+    built = on_duckdb(str(log), output)
+    (found,) = built.findings
+    assert (found.code, found.rows, found.examples) == ("no-time", 1, (f"'{infinity}'",))
+
+
+def test_a_number_of_seconds_before_the_calendar_cannot_be_read(
+    tmp_path: Path, output: Path
+) -> None:
+    rows = [f"{one},{at.timestamp():.0f},5.00" for one, at in daily()]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(["customer_id,ridden_at,amount", "1,-99999999999,5.00", *rows, ""]))
+    built = on_duckdb(str(path), output, date_format="epoch-s")
+    assert finding(built, "no-time").rows == 1
 
 
 # ---------------------------------------------------------------- days far from all others
