@@ -199,6 +199,13 @@ def test_a_log_that_cannot_be_used_is_refused_by_column_and_with_what_to_do(
     assert not output.exists()
 
 
+def test_an_activity_table_is_not_taken_for_a_log(tmp_path: Path, output: Path) -> None:
+    header = "id,recency_7,frequency_7,monetary_value_7"
+    table = lines(tmp_path / "activity.csv", "1,1,1,8.5", header=header)
+    with pytest.raises(DataError, match=r"is an activity table.*Use the table as it is"):
+        on_duckdb(table, output)
+
+
 def test_a_log_without_a_usable_row_says_why_not(tmp_path: Path, output: Path) -> None:
     log = lines(tmp_path / "log.csv", "1,soon,5", "2,2026-03-02,nothing")
     with pytest.raises(DataError, match=r"None of the 2 rows of '.*log.csv' can be used.*'soon'"):

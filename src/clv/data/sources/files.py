@@ -3,6 +3,7 @@
 import csv
 import glob
 import io
+import itertools
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -206,15 +207,12 @@ class _TextReader:
                 if kind == "DOUBLE" and column != name and not self._is_plain(connection, column)
             ]
             texts += [one for one in types if one in self.as_written and one not in texts]
-            texts += self._odd_numbers(
-                connection,
-                [
-                    column
-                    for column, kind in types.items()
-                    if kind in _NUMBERS and column != name and column not in texts
-                ],
-            )
-            relation, findings = self._with_ids(connection, name, texts)
+            numbers = [
+                column
+                for column, kind in types.items()
+                if kind in _NUMBERS and column != name and column not in texts
+            ]
+            relation, findings = self._as_written(connection, name, texts, numbers)
             types = _types(connection, relation)
             relation = _unescaped(relation, [one for one in types if types[one] == "VARCHAR"])
         except duckdb.Error as error:
@@ -248,18 +246,6 @@ class _TextReader:
                 return repeated_names(header)
         return {}
 
-    def _odd_numbers(
-        self, connection: duckdb.DuckDBPyConnection, columns: Sequence[str]
-    ) -> list[str]:
-        """Columns that are numbers to DuckDB alone, which reads 0x10 as 16 and 0b11 as 3."""
-        if not columns:
-            return []
-        odd = ", ".join(
-            f"bool_or(regexp_matches({quote(column)}, '0[xXbBoO]|_'))" for column in columns
-        )
-        found = connection.execute(f"FROM {self._csv(columns)} SELECT {odd}").fetchall()[0]
-        return [column for column, is_odd in zip(columns, found, strict=True) if is_odd]
-
     def _csv(self, texts: Sequence[str] = (), options: str = _CSV) -> str:
         options += f", compression={'gzip' if is_gzip(self.text.path) else 'none'}"
         if self.text.delimiter:
@@ -283,13 +269,31 @@ class _TextReader:
             return True
         return not connection.execute(f"{written} true LIMIT 1").fetchall()
 
-    def _with_ids(
-        self, connection: duckdb.DuckDBPyConnection, name: str | None, texts: list[str]
+    def _as_written(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str | None,
+        texts: list[str],
+        numbers: list[str],
     ) -> tuple[str, list[Finding]]:
-        """Read ids as text, unless all are whole numbers: 1.10 is not 1.1, and 007 is not 7."""
+        """Read as text what DuckDB would take for other numbers than people do.
+
+        Of `numbers` the columns with 0x10 or 0b11, which it reads as 16 and 3. Ids, unless all are
+        whole numbers: 1.10 is not 1.1, and 007 is not 7.
+        """
+        scanned = self._csv(list(dict.fromkeys([*texts, *numbers, *([name] if name else [])])))
+        odd_numbers = [
+            f"bool_or(regexp_matches({quote(column)}, '0[xXbBoO]|_'))" for column in numbers
+        ]
         if name is None:
+            if numbers:
+                query = f"FROM {scanned} SELECT {', '.join(odd_numbers)}"
+                texts = [
+                    *texts,
+                    *itertools.compress(numbers, connection.execute(query).fetchall()[0]),
+                ]
             return self._csv(texts), []
-        column, as_text = quote(name), self._csv(list(dict.fromkeys([*texts, name])))
+        column = quote(name)
         # There is one plain way to write an integer of 64 bits; what reads back differently is
         # text. Programs that know no missing whole numbers write 70001.0.
         digits = rf"regexp_replace({column}, '\.0+$', '')"
@@ -300,8 +304,10 @@ class _TextReader:
             f"count_if({digits} <> {column})",
             f"count_if({nobody})",
         )
-        query = f"FROM {as_text} SELECT {', '.join(counts)}"
-        odd, pointed, words = connection.execute(query).fetchall()[0]
+        query = f"FROM {scanned} SELECT {', '.join([*counts, *odd_numbers])}"
+        odd, pointed, words, *found = connection.execute(query).fetchall()[0]
+        texts = [*texts, *itertools.compress(numbers, found)]
+        as_text = self._csv(list(dict.fromkeys([*texts, name])))
         if odd:
             return as_text, []
         if not pointed and not words:
