@@ -34,6 +34,7 @@ __all__ = [
     "MONETARY",
     "NOBODY",
     "RECENCY",
+    "WHOLE_FLOAT",
     "Activity",
     "Column",
     "Contradiction",
@@ -61,6 +62,8 @@ DEFAULT_RIDES, DEFAULT_PREDICTIONS = "rides", "predictions"
 #: What the column that identifies the customer may be called.
 ID_NAMES = ("id", "passenger_id", "customer_id")
 
+#: An id that was whole before its column had gaps: 70001.0 is what is left of 70001.
+WHOLE_FLOAT = r"^\s*(0|-?[1-9]\d{0,17})\.0+\s*$"
 #: What programs write, and people, where a customer is unknown; in small letters.
 NOBODY = frozenset(
     (

@@ -98,16 +98,20 @@ def test_rows_that_cannot_be_used_are_told_and_left_out(
         "6,7,soon,\n"
         "7,7,,2999-01-01\n"
         "8,7,2026-02-01,2026-01-01\n"
-        "9,9,2026-01-01,2026-02-03T04:05:06Z\n",
+        "9,9,2026-01-01,2026-02-03T04:05:06Z\n"
+        "0x10,4,,\n"
+        "1_1,4,,\n"
+        "12,4,1970-01-01,\n",
     )
     ran = clv("outcomes", "import", file, "--json", CLV_DATABASE_URL=database)
     assert ran.code == 0, ran.err
     said = json.loads(ran.out)
-    assert (said["rows"], said["accepted"]) == (9, 2)
+    assert (said["rows"], said["accepted"]) == (12, 2)
     found = {(one["code"], one["column"]): one["rows"] for one in said["findings"]}
     assert found == {
         ("negative", "monetary_30"): 1,
-        ("not-an-id", "id"): 1,
+        ("not-an-id", "id"): 3,
+        ("placeholder", "registered_at"): 1,
         ("null", "id"): 1,
         ("null", "monetary_30"): 1,
         ("not-a-moment", "registered_at"): 1,

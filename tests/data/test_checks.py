@@ -404,6 +404,20 @@ def test_dates_and_returns_stay_with_their_customers() -> None:
     assert "id 10" in undated.examples
 
 
+def test_a_placeholder_is_no_registration_date() -> None:
+    dates = ["1970-01-01" if row % 10 == 0 else f"2026-03-{1 + row % 28:02d}" for row in range(300)]
+    rows = [(*good(row + 1), row % 3 + 1, dates[row]) for row in range(300)]
+    found = read_history(DatedSource(rows), Window())
+    assert found.registered_at is not None
+    assert np.isnat(found.registered_at).sum() == 30
+    (said,) = (one for one in found.findings if one.code == "placeholder-registration")
+    assert (said.severity, said.rows, said.column) == ("kept", 30, "registered_at")
+    old = [(*row[:-1], "1970-01-05") for row in rows[:150]]
+    kept = read_history(DatedSource([*old, *rows[150:]]), Window())
+    assert kept.registered_at is not None
+    assert not np.isnat(kept.registered_at).any()
+
+
 def test_without_dates_there_are_none() -> None:
     assert read().registered_at is None
     assert read().returned.tolist() == [row % 5 > 0 for row in range(1, 301)]

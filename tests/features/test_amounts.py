@@ -12,7 +12,7 @@ import pytest
 from clv.data.numbers import NumberFormat, count_numbers, decide, to_floats
 from clv.errors import DataError
 from clv.features import Reading, build, duckdb_engine
-from clv.features.amounts import amount, notation_of_amounts
+from clv.features.amounts import amount, notation_of_numbers
 from clv.features.engine import Engine
 from clv.schema import Window
 from features.logs import NOW
@@ -89,7 +89,7 @@ def test_both_forms_of_the_rule_decide_alike(texts, engine, tmp_path):
     pyarrow.parquet.write_table(pa.table({"amount": array}), path)
     log = engine.open(str(path), "rides", text=[]).table()
     expected = decided(lambda: decide("amount", count_numbers(array), NumberFormat()))
-    found = decided(lambda: notation_of_amounts(engine, log, "amount", NumberFormat()))
+    found = decided(lambda: notation_of_numbers(engine, log.amount, "amount", NumberFormat()))
     assert found == expected
     if isinstance(found, str) or found[0] is None:
         return

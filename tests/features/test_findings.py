@@ -199,6 +199,13 @@ def test_a_log_that_cannot_be_used_is_refused_by_column_and_with_what_to_do(
     assert not output.exists()
 
 
+def test_an_activity_table_is_not_taken_for_a_log(tmp_path: Path, output: Path) -> None:
+    header = "id,recency_7,frequency_7,monetary_value_7"
+    table = lines(tmp_path / "activity.csv", "1,1,1,8.5", header=header)
+    with pytest.raises(DataError, match=r"is an activity table.*Use the table as it is"):
+        on_duckdb(table, output)
+
+
 def test_a_log_without_a_usable_row_says_why_not(tmp_path: Path, output: Path) -> None:
     log = lines(tmp_path / "log.csv", "1,soon,5", "2,2026-03-02,nothing")
     with pytest.raises(DataError, match=r"None of the 2 rows of '.*log.csv' can be used.*'soon'"):
@@ -253,3 +260,98 @@ def test_the_table_never_takes_the_place_of_what_it_is_made_from(
     with pytest.raises(UsageError, match="is the input"):
         on_duckdb(log, tmp_path / which, registrations=who)
     assert (tmp_path / which).read_bytes() == before
+
+
+# ---------------------------------------------------------------- amounts and quantities
+
+
+def with_end(*rows: str, last: str) -> list[str]:
+    return [*rows, f"9,{END},{last}"]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "code", "examples"),
+    [
+        (["8.50", "1.234"], "three-decimals", ("1.234",)),
+        (["8.5", "1.234", "2.3456"], "rounded", ("1.234", "2.3456")),
+        (["8.50", "1.230", "2"], None, ()),
+    ],
+)
+def test_money_with_more_than_two_decimals_is_a_finding_of_a_log(
+    amounts: list[str], code: str | None, examples: tuple[str, ...], tmp_path: Path, output: Path
+) -> None:
+    rows = [f"7,2026-03-02T09:30:00Z,{amount}" for amount in amounts]
+    typed = pa.table(
+        {
+            "customer_id": [7] * len(amounts) + [9],
+            "ridden_at": ["2026-03-02T09:30:00Z"] * len(amounts) + [END],
+            "amount": [float(one) for one in amounts] + [1.0],
+        }
+    )
+    for log in (
+        lines(tmp_path / "log.csv", *with_end(*rows, last="1")),
+        write(typed, tmp_path / "log.parquet"),
+    ):
+        built = on_duckdb(log, output)
+        found = [one for one in built.findings if one.code in ("three-decimals", "rounded")]
+        assert [one.code for one in found] == ([code] if code else [])
+        if code:
+            assert (found[0].column, found[0].rows) == ("amount", len(examples))
+            assert found[0].examples == examples
+            assert "rounded to cents" in found[0].action
+
+
+def test_floats_of_32_bits_have_no_more_decimals_than_they_say(
+    tmp_path: Path, output: Path
+) -> None:
+    fares = pa.array([8.1, 23.11, 1234.56, 99999.99, 1.0], pa.float32())
+    times = ["2026-03-02T09:30:00Z"] * 4 + [END]
+    log = pa.table({"customer_id": [1, 2, 3, 4, 1], "ridden_at": times, "amount": fares})
+    assert counted(on_duckdb(write(log, tmp_path / "log.parquet"), output)) == {}
+
+
+def test_unreadable_and_negative_quantities_are_reported_under_their_own_column(
+    tmp_path: Path, output: Path
+) -> None:
+    log = lines(
+        tmp_path / "log.csv",
+        *with_end(
+            "7,2026-03-02,4.00,2",
+            "7,2026-03-03,4.00,many",
+            "7,2026-03-03,4.00,",
+            "7,2026-03-03,much,1",
+            "7,2026-03-04,4.00,-1",
+            "7,2026-03-05,-0.50,2",
+            last="1,1",
+        ),
+        header="customer_id,ridden_at,price,pieces",
+    )
+    built = on_duckdb(log, output, columns={"quantity": "pieces"})
+    found = {(one.code, one.column): (one.rows, one.examples) for one in built.findings}
+    assert found["no-quantity", "pieces"] == (2, ("'many'",))
+    assert found["no-amount", "price"] == (1, ("'much'",))
+    assert found["negative", "pieces"][0] == found["negative", "price"][0] == 1
+    (seven,) = (row for row in activity_of(output) if row["id"] == 7)
+    assert seven["monetary_value_7"] == 3.0  # 2 * 4 - 4 - 2 * 0.50
+
+
+def test_a_wrong_column_of_quantities_is_refused_by_its_name(tmp_path: Path, output: Path) -> None:
+    rows = [f"7,2026-03-0{day},4.00,many" for day in range(1, 5)]
+    log = lines(
+        tmp_path / "log.csv", *with_end(*rows, last="1,1"),
+        header="customer_id,ridden_at,price,pieces",
+    )  # fmt: skip
+    with pytest.raises(
+        DataError, match=r"column 'pieces': no readable quantity.*--quantity-column"
+    ):
+        on_duckdb(log, output, columns={"quantity": "pieces"})
+
+
+def test_quantities_are_read_in_the_notation_of_their_column(tmp_path: Path, output: Path) -> None:
+    log = lines(
+        tmp_path / "log.csv", *with_end('7,2026-03-02,4.00,"2,5"', last='1,"1,5"'),
+        header="customer_id,ridden_at,price,kilos",
+    )  # fmt: skip
+    on_duckdb(log, output, columns={"quantity": "kilos"})
+    (seven,) = (row for row in activity_of(output) if row["id"] == 7)
+    assert seven["monetary_value_7"] == 10.0

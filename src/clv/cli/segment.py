@@ -178,7 +178,8 @@ def lift(
         for finding in history.findings:
             note(f"{history.source}: {finding}")
         histories.append(history)
-    require_separate(histories[0], histories[1])
+    for finding in require_separate(histories[0], histories[1]):
+        note(str(finding))
     groups = [
         (
             history.outcome - history.activity.monetary,

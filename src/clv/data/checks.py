@@ -6,11 +6,13 @@ counted in a finding with examples.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clv.data.conform import (
     ColumnNames,
@@ -28,15 +30,28 @@ from clv.data.findings import (
     three_decimals,
     without_duplicates,
 )
+from clv.data.placeholders import PLACEHOLDER, without_date
 from clv.data.sources import Source
 from clv.errors import DataError
-from clv.schema import FEATURES, MONETARY, Activity, Floats, Instants, Ints, Mask, Window
+from clv.schema import (
+    FEATURES,
+    MONETARY,
+    WHOLE_FLOAT,
+    Activity,
+    Floats,
+    Instants,
+    Ints,
+    Mask,
+    Window,
+)
 
 __all__ = ["MIN_ROWS", "History", "read_history", "require_separate"]
 
 #: Below this, five folds hold too few returning customers to tell any two models apart.
 MIN_ROWS = 200
 _SHOWN_IDS = 10
+# An id, and the zeros and spaces around it.
+_BARE = r"^\s*(?:0+([0-9]))?(.*?)\s*$"
 # A table of which most rows are unusable is the wrong table, or one that was read wrongly.
 _MAX_SHARE_LEFT_OUT = 0.5
 
@@ -125,8 +140,8 @@ def read_history(source: Source, window: Window, *, to_train: bool = True) -> Hi
     read = _read_usable(source, names, window, tally)
     said = np.column_stack((read.activity.matrix(), read.outcome))
     keep, duplicates = without_duplicates(read.ids, said, names.id)
-    used = read[keep]
-    findings = [*read_as, *tally.findings(), *duplicates]
+    used, undated = _with_dates(read[keep], names)
+    findings = [*read_as, *tally.findings(), *duplicates, *undated]
     for name, money in (
         (names.features[MONETARY], used.activity.monetary),
         (str(names.outcome), used.outcome),
@@ -140,22 +155,34 @@ def read_history(source: Source, window: Window, *, to_train: bool = True) -> Hi
     return replace(used, findings=by_severity(findings), unused=unused)
 
 
-def require_separate(treated: History, control: History) -> None:
+def require_separate(treated: History, control: History) -> list[Finding]:
     """Refuse two groups that share a customer, or hold one twice.
+
+    Whole floats are whole numbers here as in every log: 7.0 is 7.
+
+    Returns
+    -------
+    findings : list of Finding
+        Ids that differ in leading zeros or spaces alone: 007 is not 7, but may be meant.
 
     Raises
     ------
     DataError
         Names the ids.
     """
-    for history in (treated, control):
-        again = [one for one in history.findings if "duplicate" in one.code]
+    groups = [_replaced(history.ids, WHOLE_FLOAT, r"\1") for history in (treated, control)]
+    for history, ids in zip((treated, control), groups, strict=True):
+        again = [str(one) for one in history.findings if "duplicate" in one.code]
+        if not again and len(set(ids)) < len(ids):
+            twice = next(name for name, times in Counter(ids).items() if times > 1)
+            written = sorted(set(history.ids[ids == twice]))
+            again = [f"For example {' and '.join(written)} are the same id."]
         if again:
             raise DataError(
-                f"'{history.source}' lists customers more than once. {' '.join(map(str, again))} "
+                f"'{history.source}' lists customers more than once. {' '.join(again)} "
                 "Expected each customer once, in one group."
             )
-    both = np.intersect1d(treated.ids.astype(str), control.ids.astype(str))
+    both = np.intersect1d(groups[0].astype(str), groups[1].astype(str))
     if len(both):
         shown = ", ".join(both[:_SHOWN_IDS]) + (", ..." if len(both) > _SHOWN_IDS else "")
         raise DataError(
@@ -163,6 +190,26 @@ def require_separate(treated: History, control: History) -> None:
             f"'{control.source}': id {shown}. A customer cannot be both treated and held out: "
             "assign each customer to one group, and pass the groups as assigned."
         )
+    return _alike(*groups)
+
+
+def _alike(treated: np.ndarray, control: np.ndarray) -> list[Finding]:
+    bare = [
+        dict(zip(_replaced(ids, _BARE, r"\1\2"), ids, strict=True)) for ids in (treated, control)
+    ]
+    same = sorted(bare[0].keys() & bare[1].keys())
+    if not same:
+        return []
+    says = "ids that are in both groups but for leading zeros or spaces"
+    action = "They count as other customers: 007 is not 7. Write ids alike if they are the same."
+    examples = tuple(f"'{bare[0][name]}' and '{bare[1][name]}'" for name in same[:EXAMPLES])
+    return [Finding("kept", "alike-ids", "id", len(same), says, action, examples)]
+
+
+def _replaced(ids: np.ndarray, pattern: str, replacement: str) -> np.ndarray:
+    texts = pa.array(ids.astype(str), pa.string())
+    replaced = pc.replace_substring_regex(texts, pattern, replacement)
+    return np.asarray(replaced.to_pylist(), dtype=object)
 
 
 def _read_usable(source: Source, names: ColumnNames, window: Window, tally: Tally) -> History:
@@ -204,6 +251,36 @@ def _instants(column: str, arrays: list[pa.Array]) -> Instants | None:
         return None
     notation = choose_notation(column, arrays)
     return np.concatenate([read_instants(array, notation) for array in arrays])
+
+
+def _with_dates(history: History, names: ColumnNames) -> tuple[History, list[Finding]]:
+    """The customers without registration dates that stand for none, and who has no date."""
+    dates = history.registered_at
+    if dates is None:
+        return history, []
+    unreadable, placeholders = np.isnat(dates), without_date(dates)
+    findings = [
+        Finding(
+            "kept",
+            code,
+            str(names.registered_at),
+            int(rows.sum()),
+            says,
+            "Kept to learn from; they are in no cohort.",
+            tuple(f"id {name}" for name in history.ids[rows][:EXAMPLES]),
+        )
+        for code, rows, says in (
+            (
+                "no-registration-date",
+                unreadable,
+                "no readable registration date; expected a date, such as 2026-11-01",
+            ),
+            ("placeholder-registration", placeholders, f"registered at {PLACEHOLDER}"),
+        )
+        if rows.any()
+    ]
+    dates = np.where(placeholders, np.datetime64("NaT", "us"), dates)
+    return replace(history, registered_at=dates), findings
 
 
 def _none(used: History) -> list[Finding]:
@@ -252,17 +329,6 @@ def _whole_table(history: History, names: ColumnNames, *, to_train: bool) -> Ite
                 f"every value is {values[0]:g}, so it tells customers not apart",
                 "The model learns from the other columns.",
             )
-    undated = np.isnat(history.registered_at) if history.registered_at is not None else None
-    if undated is not None and undated.any():
-        yield Finding(
-            "kept",
-            "no-registration-date",
-            str(names.registered_at),
-            int(undated.sum()),
-            "no readable registration date; expected a date, such as 2026-11-01",
-            "Kept to learn from; they are in no cohort.",
-            tuple(f"id {name}" for name in history.ids[undated][:EXAMPLES]),
-        )
     below = history.outcome < history.activity.monetary
     if below.any():
         yield Finding(

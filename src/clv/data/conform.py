@@ -22,7 +22,7 @@ from clv.data.dates import (
 from clv.data.dates import Notation as DateNotation
 from clv.data.findings import Finding, shown_value
 from clv.data.numbers import Notation, NumberCounts, count_numbers, decide, to_floats
-from clv.data.sources import Source, listed, nearest
+from clv.data.sources import Source, listed, nearest, require_once
 from clv.errors import DataError
 from clv.metrics import to_micros
 from clv.schema import (
@@ -51,6 +51,7 @@ __all__ = [
     "conform",
     "find_column",
     "find_columns",
+    "is_text",
     "notations_of",
     "problem_of",
     "read_ids",
@@ -280,8 +281,9 @@ def settled(source: Source, names: ColumnNames) -> tuple[ColumnNames, list[Findi
     Raises
     ------
     DataError
-        If a column could be read in two ways, or is written in two.
+        If a column could be read in two ways, is written in two, or has the name of another.
     """
+    require_once(source.name, getattr(source, "repeated", {}), names.all())
     notations, findings = notations_of(source, names.numbers)
     return replace(names, notations=notations), findings
 

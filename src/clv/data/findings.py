@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXAMPLES",
+    "THREE_DECIMALS",
     "Finding",
     "Severity",
     "Tally",
@@ -28,6 +29,8 @@ __all__ = [
 
 #: How many rows are shown of each.
 EXAMPLES = 3
+#: What is said of money that may be a thousand times as much.
+THREE_DECIMALS = "amounts with three decimals, which may be thousands"
 
 _NUMBER_CELL = re.compile(r"-?\d{1,17}e-\d{1,3}")
 
@@ -121,10 +124,9 @@ def three_decimals(column: str, money: Floats) -> list[Finding]:
     if not odd.any() or (np.abs(thousandths - np.rint(thousandths)) > 1e-4).any():
         return []
     examples = tuple(f"{value:.3f}" for value in money[odd][:EXAMPLES])
-    says = "amounts with three decimals, which may be thousands"
     action = "They are read as decimals. If that is wrong, correct the table or give --decimal."
     count = int(odd.sum())
-    return [Finding("kept", "three-decimals", column, count, says, action, examples)]
+    return [Finding("kept", "three-decimals", column, count, THREE_DECIMALS, action, examples)]
 
 
 def without_duplicates(ids: np.ndarray, rows: Floats, column: str) -> tuple[Mask, list[Finding]]:

@@ -1,5 +1,6 @@
 """Outcomes from any SOURCE: what passengers spent by the horizon, a batch at a time."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from clv.data.conform import (
     REGISTERED_NAMES,
     Problem,
     find_column,
+    is_text,
     notations_of,
     problem_of,
     read_ids,
@@ -23,13 +25,15 @@ from clv.data.conform import (
 )
 from clv.data.findings import Tally
 from clv.data.numbers import Notation
-from clv.data.sources import Source
+from clv.data.placeholders import within_placeholders
+from clv.data.sources import Source, require_once
 from clv.schema import CLOCK_TOLERANCE, ID_NAMES, Floats, Instants, Ints, Mask, Window
 
 __all__ = ["OutcomeBatch", "read_outcomes"]
 
 _AS_OF = ("as_of",)
 _WHOLE = "expected a whole number of 64 bits, as the service knows passengers"
+_DIGITS = r"^[+-]?[0-9]+$"
 _MOMENT = "expected a date or a time in ISO 8601, as in 2026-11-01 or 2026-11-01T12:00:00Z"
 
 
@@ -92,10 +96,12 @@ def read_outcomes(
         window.rides_due.name: optional["rides"],
     }
     require_distinct(source.name, {kind: name for kind, name in named.items() if name})
+    used = [identity, spend, *filter(None, optional.values())]
+    require_once(source.name, getattr(source, "repeated", {}), used)
     notations, found_first = notations_of(source, [spend, *filter(None, [optional["rides"]])])
     tally.known += found_first
     first_row = 0
-    for batch in source.batches([identity, spend, *filter(None, optional.values())]):
+    for batch in source.batches(used):
         require_ids(batch.column(identity), identity)
         ids, problems = _ids(batch.column(identity), identity)
         monetary, found = read_numbers(
@@ -128,13 +134,20 @@ def _ids(array: pa.Array, name: str) -> tuple[Ints, list[Problem]]:
     ids = np.zeros(len(array), dtype=np.int64)
     wrong = np.zeros(len(array), dtype=bool)
     try:
-        # Text is read as whole numbers only; a float must be whole.
-        ids[:] = pc.fill_null(pc.cast(array, pa.int64()), 0).to_numpy(zero_copy_only=False)
+        # Of text Arrow would read 0x10 as 16, too.
+        digits = not is_text(array) or pc.all(pc.match_substring_regex(array, _DIGITS)).as_py()
+        numbers = pc.cast(array, pa.int64()) if digits is not False else None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        numbers = None
+    if numbers is not None:
+        ids[:] = pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False)
+    else:
         for row, value in enumerate(array.to_pylist()):
             whole = isinstance(value, float) and value.is_integer()
+            text = str(int(value) if whole else value).strip()
             try:
-                ids[row] = int(value if whole else str(value)) if value is not None else 0
+                if value is not None:
+                    ids[row] = int(text if re.fullmatch(_DIGITS, text) else "")
             except (ValueError, OverflowError):
                 wrong[row] = True
     rules = (
@@ -171,6 +184,11 @@ def _moments(
     early = moments < np.datetime64("1970-01-01", "us")
     for code, says, rows in (
         ("before-1970", "before 1970; expected a moment of a ride-hailing company", early),
+        (
+            "placeholder",
+            f"a placeholder for an unknown time; {_MOMENT}",
+            within_placeholders(moments) & ~early & ~late,
+        ),
         ("not-a-moment", f"no moment that can be read; {_MOMENT}", unreadable),
         (
             "in-the-future",

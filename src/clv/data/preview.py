@@ -8,7 +8,7 @@ from clv.data.conform import notations_of
 from clv.data.customers import id_names
 from clv.data.findings import Finding, as_number_cell
 from clv.data.numbers import Notation, NumberFormat
-from clv.data.sources import open_source
+from clv.data.sources import open_source, require_once
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE, ID_NAMES, Window
 
@@ -93,6 +93,7 @@ def preview(
         notations: Mapping[str, Notation] = {}
         findings, problem = list(source.findings), None
         try:
+            require_once(source.name, getattr(source, "repeated", {}), matched.values())
             wanted = [column for name, column in matched.items() if column and name != ID_NAMES[0]]
             notations, findings = notations_of(source, list(dict.fromkeys(wanted)))
         except DataError as error:

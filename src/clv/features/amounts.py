@@ -1,4 +1,4 @@
-"""Amounts of a ride log that are text: the rule of `clv.data.numbers`, in Ibis for each engine."""
+"""Numbers of a ride log that are text: the rule of `clv.data.numbers`, in Ibis for each engine."""
 
 from functools import reduce
 from operator import or_
@@ -23,19 +23,19 @@ from clv.data.numbers import (
 if TYPE_CHECKING:
     from clv.features.engine import Engine
 
-__all__ = ["amount", "notation_of_amounts"]
+__all__ = ["amount", "notation_of_numbers"]
 
 
-def notation_of_amounts(
-    engine: "Engine", log: Table, column: str, told: NumberFormat
+def notation_of_numbers(
+    engine: "Engine", values: Value, column: str, told: NumberFormat
 ) -> tuple[Notation | None, list[Finding]]:
-    """How the amounts of a log are written; numbers are not looked at.
+    """How the numbers of a column are written; what is no text is not looked at.
 
     Parameters
     ----------
     engine : Engine
-    log : Table
-        With a column `amount`.
+    values : Value
+        The column.
     column : str
         Its name in the log, for messages.
     told : NumberFormat
@@ -45,9 +45,9 @@ def notation_of_amounts(
     DataError
         As `clv.data.numbers.decide`.
     """
-    if not log.amount.type().is_string():
+    if not values.type().is_string():
         return None, []
-    row = engine.fetch(_counts(log.amount))[0]
+    row = engine.fetch(_counts(values))[0]
     currencies = dict.fromkeys(row[name] for name in ("first", "last") if row[name])
     counts = NumberCounts(
         int(row["numbers"] or 0),

@@ -1,12 +1,13 @@
 """From a ride log to an activity table, on any engine: read, count, compute, write."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import ibis
 
 from clv.data.findings import Finding, by_severity, shown_value
+from clv.data.placeholders import FAR_US, Span
 from clv.errors import DataError, UsageError
 from clv.features import coverage
 from clv.features import definition as define
@@ -16,10 +17,20 @@ from clv.features.counts import (
     counts_of,
     nobodies,
     registrations_of,
+    rounded_values,
     unreadable_values,
 )
 from clv.features.engine import Engine
 from clv.features.log import Reading
+from clv.features.placeholders import (
+    days_apart,
+    days_of,
+    examples_of,
+    may_have,
+    micros_of,
+    placeholders_of,
+    rows_of,
+)
 from clv.features.reading import LEFT_OUT, Log, read_log
 from clv.features.totals import Totals, copies, joined_of, totals_of
 from clv.schema import Window
@@ -104,12 +115,11 @@ def build(
         raise UsageError(
             f"as_of {as_of:%Y-%m-%d %H:%M} is in the future; expected a time in the past."
         )
-    log = read_log(engine, rides, reading)
-    counts, findings = _count(engine, log, now, as_of or now)
+    log, counts, findings = _count(engine, read_log(engine, rides, reading), now, as_of, reading)
     until = as_of or counts.until
     known, used, said = _rides(engine, log, counts, until)
     findings += said
-    registered, said = _registered(engine, log, counts, known)
+    registered, said = _registered(engine, log, counts, known, now)
     findings += said
     done = define.within_horizon(known, registered, window)
     done = _keep(engine, "clv_rides_until_horizon", done)
@@ -157,11 +167,20 @@ def _values(engine: Engine, expression: ibis.Table) -> tuple[str, ...]:
 
 
 def _count(
-    engine: Engine, log: Log, now: datetime, until: datetime
-) -> tuple[Counts, list[Finding]]:
-    """Count the rows of a log; it must have usable ones."""
-    counts = Counts.of(engine.fetch(counts_of(log.read, now, until))[0])
-    examples = {}
+    engine: Engine, log: Log, now: datetime, as_of: datetime | None, reading: Reading
+) -> tuple[Log, Counts, list[Finding]]:
+    """Count the rows of a log; it must have usable ones.
+
+    Returns
+    -------
+    log : Log
+        With its placeholders.
+    counts : Counts
+        From where the log begins to where it ends, but for a few days that are far away.
+    findings : list of Finding
+    """
+    log, counts, placeholders, far = _in_time(engine, log, now, as_of, reading)
+    examples = {"placeholder-time": examples_of(placeholders)}
     if counts.no_customer:
         examples["no-customer"] = _values(engine, nobodies(log.written))
     if counts.no_time:
@@ -169,7 +188,12 @@ def _count(
         examples["no-time"] = _values(engine, unread)
     if counts.no_amount:
         examples["no-amount"] = _values(engine, unreadable_values(log.written, "amount", log.rules))
-    findings = [*log.findings, *counts.findings(log.columns, examples, now)]
+    if counts.no_quantity:
+        unread = unreadable_values(log.written, "quantity", log.rules)
+        examples["no-quantity"] = _values(engine, unread)
+    if counts.three or counts.more:
+        examples["rounded"] = _values(engine, rounded_values(log.written, log.rules))
+    findings = [*log.findings, *counts.findings(log.columns, examples, now), *far]
     if log.unused_quantity is not None:
         findings.append(_unused_quantity(log.unused_quantity, log.columns.amount, counts.rows))
     if not counts.rows:
@@ -180,13 +204,68 @@ def _count(
         raise DataError(
             f"None of the {counts.rows:,} rows of '{log.name}' can be used. {causes}".rstrip()
         )
-    return counts, findings
+    return log, counts, findings
+
+
+def _in_time(
+    engine: Engine, log: Log, now: datetime, as_of: datetime | None, reading: Reading
+) -> tuple[Log, Counts, dict[Span, int], list[Finding]]:
+    """Find times that stand for none, and days far from all others.
+
+    Neither may decide when the log begins or ends.
+    """
+    until = as_of or now
+    counts = _counts(engine, log, now, until)
+    placeholders: dict[Span, int] = {}
+    findings = []
+    if counts.usable and may_have(counts.first, counts.last):
+        known = define.usable(log.read, until)
+        placeholders = placeholders_of(engine.fetch(rows_of(known.ridden_at, known))[0])
+        if placeholders:
+            log = _without(engine, log, placeholders)
+            counts = _counts(engine, log, now, until)
+    if counts.last - counts.first > FAR_US:
+        early, late = days_apart(engine.fetch(days_of(define.usable(log.read, until))))
+        if as_of is not None:
+            late = None  # whoever names the end of the log knows it
+        # Several rides at one instant, in a log of such instants, are no rides at that time.
+        instants = [one for one in (early, late) if one and one.is_instant and counts.on_the_clock]
+        if instants:
+            placeholders |= {one.span: one.rides for one in instants}
+            log = _without(engine, log, placeholders)
+        early, late = (None if one in instants else one for one in (early, late))
+        if late is not None:
+            until = late.nearest
+            findings.append(late.left_out(log.columns.time))
+        if instants or late:
+            counts = _counts(engine, log, now, until)
+        since = reading.registered_from
+        if early is not None and (since is None or since <= early.last):
+            registered = log.registrations is not None
+            findings.append(early.kept(log.columns.time, registered=registered))
+        if early is not None:
+            counts = replace(counts, first=micros_of(early.nearest))
+    return log, counts, placeholders, findings
+
+
+def _counts(engine: Engine, log: Log, now: datetime, until: datetime) -> Counts:
+    return Counts.of(engine.fetch(counts_of(log.read, now, until))[0])
+
+
+def _without(engine: Engine, log: Log, placeholders: Mapping[Span, int]) -> Log:
+    rules = replace(log.rules, placeholders=tuple(placeholders))
+    engine.view(define.READ, define.read_rides(log.written, rules))
+    return replace(log, rules=rules)
 
 
 def _require_readable(name: str, findings: Sequence[Finding], rows: int) -> None:
     advice = {
         "no-time": "Name their notation with --date-format, or another column with --time-column.",
+        "placeholder-time": "Write the right times, or name another column with --time-column.",
         "no-amount": "Name another column with --amount-column.",
+        "no-quantity": "Name another column with --quantity-column.",
+        "placeholder-registration": "Write the right dates, or name another column with "
+        "--registered-column.",
         "registration-no-date": "Name their notation with --registered-format, or another column "
         "with --registered-column.",
     }
@@ -238,20 +317,25 @@ def _size(engine: Engine, table: ibis.Table) -> int:
 
 
 def _registered(
-    engine: Engine, log: Log, counts: Counts, known: ibis.Table
+    engine: Engine, log: Log, counts: Counts, known: ibis.Table, now: datetime
 ) -> tuple[ibis.Table, list[Finding]]:
     """Who registered when: as registrations say, or else with the first ride."""
     if log.registrations is None:
         first = define.first_rides(known)
         return _keep(engine, "clv_who_registered_when", first), []
     who = log.registrations
-    theirs = RegistrationCounts.of(engine.fetch(registrations_of(who.read))[0])
+    theirs = RegistrationCounts.of(engine.fetch(registrations_of(who.read, now))[0])
     if not theirs.rows:
         raise DataError(f"'{who.name}' has no rows. Give a table of registrations.")
     unread: tuple[str, ...] = ()
     if theirs.no_date:
         unread = _values(engine, unreadable_values(who.written, "time", define.Rules(who.notation)))
-    findings = list(theirs.findings(who.columns, unread))
+    placeholders: dict[Span, int] = {}
+    if may_have(theirs.first, theirs.last):
+        dated = who.read.filter(who.read.registered_at <= define.at(now))
+        row = engine.fetch(rows_of(dated.registered_at, dated))[0]
+        placeholders = placeholders_of(row, counts.first, counts.last)
+    findings = list(theirs.findings(who.columns, unread, placeholders, now))
     _require_readable(who.name, findings, theirs.rows)
     dates = not counts.on_the_clock and theirs.on_the_clock > 0
     if dates:
@@ -259,7 +343,7 @@ def _registered(
         action = "A registration counts from the beginning of its day (UTC)."
         rows = theirs.on_the_clock
         findings.append(Finding("kept", "dates", who.columns.time, rows, says, action))
-    expression = define.registered(who.read, on_days=dates)
+    expression = define.registered(who.read, now, tuple(placeholders), on_days=dates)
     return _keep(engine, "clv_who_registered_when", expression), findings
 
 

@@ -8,9 +8,19 @@ from typing import Any, Self
 import ibis
 from ibis import Table, Value
 
-from clv.data.findings import EXAMPLES, Finding
-from clv.features.definition import Rules, affordable, at, cents
+from clv.data.findings import EXAMPLES, THREE_DECIMALS, Finding
+from clv.data.placeholders import PLACEHOLDER, Span
+from clv.features.definition import (
+    Rules,
+    affordable,
+    at,
+    cents,
+    countable,
+    decimals,
+    number_of,
+)
 from clv.features.log import RegistrationColumns, RideColumns
+from clv.features.placeholders import examples_of
 from clv.features.reading import LEFT_OUT
 from clv.features.times import DAY_US, instant, unix_micros
 from clv.schema import MAX_MONETARY
@@ -23,6 +33,7 @@ __all__ = [
     "nobodies",
     "number",
     "registrations_of",
+    "rounded_values",
     "total",
     "unreadable_values",
 ]
@@ -46,21 +57,27 @@ class Fetched:
 class Counts(Fetched):
     """Rows of a log by what can be said of each; one row may be in several.
 
-    `refunds`, `negative` and `on_the_clock` (not at midnight) are of the `usable` ones; `first` and
-    `last` are the earliest and the latest of these, in microseconds since 1970, UTC. `zoned` times
-    say their zone and `unzoned` ones, read all the same, do not; `worded` ids are not plain whole
-    numbers, if ids are text.
+    `refunds`, `negative`, `takes_back` (negative because of the quantity), `on_the_clock` (not at
+    midnight) and those with amounts of `three` decimals, or of `more`, are of the `usable` ones;
+    `first` and `last` are the earliest and the latest of these, in microseconds since 1970, UTC.
+    `zoned` times say their zone and `unzoned` ones, read all the same, do not; `worded` ids are not
+    plain whole numbers, if ids are text.
     """
 
     rows: int
     no_customer: int
     no_time: int
+    placeholder: int
     no_amount: int
+    no_quantity: int
     future: int
     cancelled: int
     foreign: int
     refunds: int
     negative: int
+    takes_back: int
+    three: int
+    more: int
     usable: int
     on_the_clock: int
     zoned: int
@@ -85,19 +102,27 @@ class Counts(Fetched):
         """One for each thing that is odd about single rows."""
         expected = "expected a date or time, as in 2026-11-01T08:30:00Z"
         limit = f"expected a number up to {MAX_MONETARY:,.0f}"
+        quantity = columns.quantity or columns.amount
         for code, column, rows, says in (
             ("no-customer", columns.customer, self.no_customer, "no customer id"),
             ("no-time", columns.time, self.no_time, f"no readable time; {expected}"),
+            ("placeholder-time", columns.time, self.placeholder, PLACEHOLDER),
             ("no-amount", columns.amount, self.no_amount, f"no readable amount; {limit}"),
+            ("no-quantity", quantity, self.no_quantity,
+             "no readable quantity; expected a number of pieces"),
             ("future", columns.time, self.future, f"later than now, {now:%Y-%m-%d %H:%M} UTC"),
-        ):
+        ):  # fmt: skip
             if rows:
                 shown = examples.get(code, ())
                 yield Finding("left out", code, column, rows, says, LEFT_OUT, shown)
-        if self.negative:
-            says = "negative, so counted as refunds"
-            column = columns.quantity or columns.amount
-            yield Finding("kept", "negative", column, self.negative, says, _AS_REFUNDS)
+        for column, rows in (
+            (columns.amount, self.negative - self.takes_back),
+            (quantity, self.takes_back),
+        ):
+            if rows:
+                says = "negative, so counted as refunds"
+                yield Finding("kept", "negative", column, rows, says, _AS_REFUNDS)
+        yield from self._rounded(columns.amount, examples.get("rounded", ()))
         if self.zoned and self.unzoned:
             says = "no time zone, unlike other rows"
             yield Finding(
@@ -108,6 +133,20 @@ class Counts(Fetched):
             action = "All ids are read as text: 007 is not 7."
             yield Finding("kept", "text-id", columns.customer, self.worded, says, action)
 
+    def _rounded(self, column: str, examples: tuple[str, ...]) -> Iterator[Finding]:
+        if self.more:
+            says = "amounts with more than two decimals"
+            rows, action = self.three + self.more, "They are rounded to cents."
+            yield Finding("kept", "rounded", column, rows, says, action, examples)
+        elif self.three:
+            action = (
+                "They are read as decimals and rounded to cents. If that is wrong, correct the "
+                "log or give --decimal."
+            )
+            yield Finding(
+                "kept", "three-decimals", column, self.three, THREE_DECIMALS, action, examples
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class RegistrationCounts(Fetched):
@@ -116,10 +155,17 @@ class RegistrationCounts(Fetched):
     rows: int
     no_customer: int
     no_date: int
+    future: int
     on_the_clock: int
+    first: int
+    last: int
 
     def findings(
-        self, columns: RegistrationColumns, examples: tuple[str, ...]
+        self,
+        columns: RegistrationColumns,
+        examples: tuple[str, ...],
+        placeholders: Mapping[Span, int],
+        now: datetime,
     ) -> Iterator[Finding]:
         """One for each thing that is odd about single rows."""
         for code, column, rows, says, shown in (
@@ -127,6 +173,10 @@ class RegistrationCounts(Fetched):
              "registrations without a customer id", ()),
             ("registration-no-date", columns.time, self.no_date,
              "registrations without a readable date", examples),
+            ("placeholder-registration", columns.time, sum(placeholders.values()),
+             f"registrations at {PLACEHOLDER}", examples_of(placeholders)),
+            ("registration-future", columns.time, self.future,
+             f"registrations later than now, {now:%Y-%m-%d %H:%M} UTC", ()),
         ):  # fmt: skip
             if rows:
                 yield Finding("left out", code, column, rows, says, LEFT_OUT, shown)
@@ -135,20 +185,28 @@ class RegistrationCounts(Fetched):
 def counts_of(read: Table, now: datetime, until: datetime) -> Table:
     """One row: the fields of `Counts`; usable are rides up to `until`."""
     whole = read.customer_id.notnull() & read.ridden_at.notnull() & affordable(read.cents)
-    taken = whole & ~read.cancelled & ~read.foreign
+    taken = whole & ~read.placeholder & ~read.cancelled & ~read.foreign
     used = taken & (read.ridden_at <= at(until)).fill_null(False)
-    negative = (read.cents < 0).fill_null(False)
+    negative = used & ~read.refund & (read.cents < 0).fill_null(False)
+    finer = decimals(read.amount)
     micros = unix_micros(read.ridden_at)
     return read.agg(
         rows=read.count(),
         no_customer=number(read.customer_id.isnull()),
         no_time=number(read.ridden_at.isnull()),
-        no_amount=number(~affordable(read.cents)),
+        placeholder=number(read.placeholder),
+        no_amount=number(
+            read.amount.isnull() | read.amount.isnan() | (read.counted & ~affordable(read.cents))
+        ),
+        no_quantity=number(~read.counted),
         future=number((read.ridden_at > at(now)).fill_null(False)),
         cancelled=number(read.cancelled),
         foreign=number(read.foreign),
         refunds=number(used & read.refund),
-        negative=number(used & ~read.refund & negative),
+        negative=number(negative),
+        takes_back=number(negative & read.takes_back),
+        three=number(used & (finer == 3).fill_null(False)),
+        more=number(used & (finer == 4).fill_null(False)),
         usable=number(used),
         on_the_clock=number(used & (micros % DAY_US != 0).fill_null(False)),
         zoned=number(read.zoned),
@@ -159,13 +217,17 @@ def counts_of(read: Table, now: datetime, until: datetime) -> Table:
     )
 
 
-def registrations_of(read: Table) -> Table:
+def registrations_of(read: Table, now: datetime) -> Table:
     """One row: registrations by what can be said of each."""
+    micros = unix_micros(read.registered_at)
     return read.agg(
         rows=read.count(),
         no_customer=number(read.customer_id.isnull()),
         no_date=number(read.registered_at.isnull()),
-        on_the_clock=number((unix_micros(read.registered_at) % DAY_US != 0).fill_null(False)),
+        future=number((read.registered_at > at(now)).fill_null(False)),
+        on_the_clock=number((micros % DAY_US != 0).fill_null(False)),
+        first=micros.min(),
+        last=micros.max(),
     )
 
 
@@ -178,13 +240,20 @@ def nobodies(written: Table) -> Table:
 def unreadable_values(written: Table, role: str, rules: Rules) -> Table:
     """A few values of a column of which nothing could be read; one column, `value`."""
     column = written[role]
-    read = (
-        instant(column, rules.notation).notnull()
-        if role == "time"
-        else affordable(cents(column, rules.amounts))
-    )
+    if role == "time":
+        read = instant(column, rules.notation).notnull()
+    elif role == "quantity":
+        read = countable(number_of(column, rules.quantities))
+    else:
+        read = affordable(cents(column, rules.amounts))
     values = written.filter(column.notnull(), ~read).select(value=column.cast("string"))
     return values.limit(EXAMPLES)
+
+
+def rounded_values(written: Table, rules: Rules) -> Table:
+    """A few amounts with more than two decimals; one column, `value`."""
+    read = written.select(value=number_of(written.amount, rules.amounts))
+    return read.filter((decimals(read.value) > 0).fill_null(False)).limit(EXAMPLES)
 
 
 def _is_worded(customer: Value) -> Value:

@@ -74,13 +74,14 @@ def covered_from(
 def by_part(
     engine: Engine, time: ibis.Value, table: Table, begins: datetime, until: datetime
 ) -> list[int]:
-    """Rows in each of `PARTS` equal parts of a log, by a column of instants."""
+    """Rows in each of `PARTS` equal parts of a log, by a column of instants within it."""
     part_us = (until - begins) // timedelta(microseconds=PARTS) + 1
     part = (unix_micros(time) - unix_micros(at(begins))) // part_us
     parts = table.select(part=part)
     counted = [0] * PARTS
     for row in engine.fetch(parts.group_by("part").agg(rows=parts.count())):
-        counted[int(row["part"])] = int(row["rows"])
+        if 0 <= (place := int(row["part"])) < PARTS:
+            counted[place] = int(row["rows"])
     return counted
 
 

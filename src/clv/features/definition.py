@@ -23,6 +23,7 @@ from ibis import Table, Value
 
 from clv.data.dates import YEAR_FIRST, Notation
 from clv.data.numbers import Notation as NumberNotation
+from clv.data.placeholders import Span
 from clv.features.amounts import amount as in_notation
 from clv.features.times import (
     DAY_US,
@@ -31,8 +32,9 @@ from clv.features.times import (
     instant,
     timestamp_micros,
     unix_micros,
+    within,
 )
-from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, NOBODY, RECENCY, Window
+from clv.schema import FREQUENCY, MAX_MONETARY, MONETARY, NOBODY, RECENCY, WHOLE_FLOAT, Window
 
 __all__ = [
     "EXTRAS",
@@ -43,9 +45,12 @@ __all__ = [
     "affordable",
     "at",
     "cents",
+    "countable",
+    "decimals",
     "first_rides",
     "identifier",
     "in_lower_case",
+    "number_of",
     "read_registrations",
     "read_rides",
     "registered",
@@ -62,8 +67,7 @@ READ, READ_REGISTRATIONS = "clv_rides", "clv_registrations"
 EXTRAS = ("observed", "due", "floored")
 
 _NUMBER = r"^[+-]?(?:\d{1,18}(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?$"
-# 70001.0 is what is left of 70001 in a column that had gaps.
-_WHOLE_FLOAT = r"^\s*(0|-?[1-9]\d{0,17})\.0+\s*$"
+_MOST_PIECES = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,8 @@ class Rules:
     ----------
     notation : Notation
         Of the times.
-    amounts : Notation of numbers, optional
-        Of amounts that are text.
+    amounts, quantities : Notation of numbers, optional
+        Of amounts and quantities that are text.
     left_out : sequence of str
         States of rides that do not count, in lower case.
     given_back : sequence of str
@@ -86,15 +90,19 @@ class Rules:
         In lower case; rows in other currencies are left out.
     rates : mapping of str to float
         What one unit of a currency is worth in the currency of the result.
+    placeholders : sequence of Span
+        Times that stand for no time.
     """
 
     notation: Notation = YEAR_FIRST
     amounts: NumberNotation | None = None
+    quantities: NumberNotation | None = None
     left_out: Sequence[str] = ()
     given_back: Sequence[str] = ()
     refunds: Sequence[str] = ()
     currency: str | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    placeholders: Sequence[Span] = ()
 
 
 def read_rides(log: Table, rules: Rules) -> Table:
@@ -110,18 +118,28 @@ def read_rides(log: Table, rules: Rules) -> Table:
     Returns
     -------
     Table
-        `customer_id`; `ridden_at` and `cents`, null if they cannot be read; `cancelled`, `foreign`
-        (in a currency that was not chosen), `refund` and `zoned` (whether the time says its zone),
-        never null; `ride`, null for a row that is a ride of its own.
+        `customer_id`; `ridden_at` and `cents`, null if they cannot be read; `placeholder` (whether
+        the time stands for none), `cancelled`, `foreign` (in a currency that was not chosen),
+        `refund`, `zoned` (whether the time says its zone), `counted` and `takes_back` (whether the
+        quantity can be read, and is negative), never null; `amount`, as it is before it is
+        multiplied and rounded; `ride`, null for a row that is a ride of its own.
     """
+    ridden_at = instant(log.time, rules.notation)
     paid = cents(log.amount, rules.amounts, _factor(log, rules))
+    pieces = ibis.literal(1.0)
+    if "quantity" in log.columns:
+        pieces = number_of(log.quantity, rules.quantities)
     state = in_lower_case(log, "status")
     cancelled = state.isin(list(rules.left_out)) & ~(
         state.isin(list(rules.given_back)) & (paid < 0)
     )
     return log.select(
         customer_id=log.customer,
-        ridden_at=instant(log.time, rules.notation),
+        ridden_at=ridden_at,
+        placeholder=within(ridden_at, rules.placeholders),
+        amount=number_of(log.amount, rules.amounts),
+        counted=countable(pieces),
+        takes_back=(pieces < 0).fill_null(False),
         cents=paid,
         cancelled=cancelled.fill_null(False),
         foreign=ibis.literal(False)
@@ -142,8 +160,10 @@ def read_registrations(table: Table, notation: Notation = YEAR_FIRST) -> Table:
 
 def rides_read(customer: str) -> Table:
     """The view that an engine makes of `read_rides`; `customer` is the type of the ids."""
-    flags = dict.fromkeys(("cancelled", "foreign", "refund", "zoned"), "bool")
-    kinds = {"ridden_at": INSTANT, "cents": "float64", **flags, "ride": "string"}
+    names = ("placeholder", "counted", "takes_back", "cancelled", "foreign", "refund", "zoned")
+    flags = dict.fromkeys(names, "bool")
+    numbers = {"amount": "float64", "cents": "float64"}
+    kinds = {"ridden_at": INSTANT, **numbers, **flags, "ride": "string"}
     return ibis.table({"customer_id": customer, **kinds}, name=READ)
 
 
@@ -158,7 +178,7 @@ def identifier(column: Value) -> Value:
         return column.try_cast("int64")  # null of NaN
     if not column.type().is_string():
         return column
-    bare = column.re_extract(_WHOLE_FLOAT, 1).nullif("").coalesce(column)
+    bare = column.re_extract(WHOLE_FLOAT, 1).nullif("").coalesce(column)
     return ibis.ifelse(bare.strip().lower().isin(sorted(NOBODY)), None, bare)
 
 
@@ -187,6 +207,7 @@ def usable(read: Table, until: datetime, *, by_ride: bool = False) -> Table:
         read.customer_id.notnull(),
         read.ridden_at.notnull(),
         affordable(read.cents),
+        ~read.placeholder,
         ~read.cancelled,
         ~read.foreign,
         read.ridden_at <= at(until),
@@ -233,12 +254,20 @@ def without_refunds_of_left_out(known: Table, read: Table) -> Table:
     return kept.select("customer_id", "ridden_at", "cents", "refund")
 
 
-def registered(read: Table, *, on_days: bool = False) -> Table:
+def registered(
+    read: Table, now: datetime, placeholders: Sequence[Span] = (), *, on_days: bool = False
+) -> Table:
     """`customer_id` and `registered_at`; the first time, if a customer registered several times.
 
-    With `on_days`, if rides are dates, a registration counts from the beginning of its day.
+    Times later than now and those that stand for no time are no registrations. With `on_days`, if
+    rides are dates, a registration counts from the beginning of its day.
     """
-    known = read.filter(read.customer_id.notnull(), read.registered_at.notnull())
+    known = read.filter(
+        read.customer_id.notnull(),
+        read.registered_at.notnull(),
+        read.registered_at <= at(now),
+        ~within(read.registered_at, placeholders),
+    )
     each = known.group_by("customer_id").agg(registered_at=known.registered_at.min())
     if on_days:
         micros = unix_micros(each.registered_at)
@@ -361,13 +390,14 @@ def cents(
     amount: Value, notation: NumberNotation | None = None, factor: Value | None = None
 ) -> Value:
     """Whole cents, as float64; null or beyond `affordable` if it is not an amount."""
-    paid = _number(amount, notation)
+    paid = number_of(amount, notation)
     paid = _round((paid if factor is None else paid * factor) * 100, 0)
     # Said here: DuckDB takes NaN for within any limits that the statistics of a file are within.
     return ibis.ifelse(paid.isnan(), None, paid)
 
 
-def _number(value: Value, notation: NumberNotation | None = None) -> Value:
+def number_of(value: Value, notation: NumberNotation | None = None) -> Value:
+    """A number, of text in a notation or in that of programs; null where there is none."""
     if value.type().is_string() and notation is not None:
         value = in_notation(value, notation)
     elif value.type().is_string():
@@ -378,7 +408,9 @@ def _number(value: Value, notation: NumberNotation | None = None) -> Value:
 
 def _factor(log: Table, rules: Rules) -> Value | None:
     """What to multiply an amount with: its quantity, and the rate of its currency."""
-    factor = _number(log.quantity) if "quantity" in log.columns else None
+    factor = None
+    if "quantity" in log.columns:
+        factor = number_of(log.quantity, rules.quantities)
     if not rules.rates:
         return factor
     currency = in_lower_case(log, "currency")
@@ -386,6 +418,23 @@ def _factor(log: Table, rules: Rules) -> Value | None:
         *((name, ibis.literal(rate, "float64")) for name, rate in rules.rates.items()), else_=1.0
     )
     return rate if factor is None else factor * rate
+
+
+def countable(pieces: Value) -> Value:
+    """Whether a number can be a quantity; never null."""
+    return pieces.between(-_MOST_PIECES, _MOST_PIECES).fill_null(False)
+
+
+def decimals(amount: Value) -> Value:
+    """Of an amount: 3 with three decimals, 4 with more, 0 with fewer; null of none.
+
+    As far as a float of 32 bits holds them: 8.1 is 8.100000381 there.
+    """
+    thousandths = amount * 1_000
+    noise = ibis.greatest(1e-4, thousandths.abs() * 1.2e-7)
+    beyond = (thousandths - _round(thousandths, 0)).abs() > noise
+    three = (thousandths - 10 * _round(thousandths / 10, 0)).abs() > noise
+    return ibis.ifelse(beyond, 4, ibis.ifelse(three, 3, 0))
 
 
 def affordable(paid: Value) -> Value:

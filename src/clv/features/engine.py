@@ -1,7 +1,7 @@
 """What an engine must be able to do, and what it says of a table that it opened."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import ibis
@@ -28,6 +28,8 @@ class Opened:
         Whether it is a text file, where an id of digits is a number.
     findings : sequence of Finding
         What was done to read it.
+    repeated : mapping of str to sequence of int
+        Names that several columns have, with their positions.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Opened:
     types: Mapping[str, str | None]
     is_text: bool
     findings: Sequence[Finding] = ()
+    repeated: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def table(self) -> ibis.Table:
         """The table, to build expressions from."""
@@ -55,7 +58,7 @@ class Engine(Protocol):
         """Make a table readable; columns of text files named in `text` as they are written."""
 
     def view(self, name: str, expression: ibis.Table) -> None:
-        """Give an expression a name, without computing it."""
+        """Give an expression a name, without computing it; what had the name before loses it."""
 
     def fetch(self, expression: ibis.Table) -> list[dict[str, Any]]:
         """Compute a few rows."""

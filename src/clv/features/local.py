@@ -124,10 +124,11 @@ class _DuckDB:
         is_text = source.file is not None and source.file.name.lower().endswith(
             (*TEXT_FILES, *WORKBOOKS)
         )
-        return Opened(source.name, view, types, is_text, source.findings)
+        repeated = getattr(source, "repeated", {})
+        return Opened(source.name, view, types, is_text, source.findings, repeated)
 
     def view(self, name: str, expression: ibis.Table) -> None:
-        self._run(f'CREATE VIEW "{name}" AS {_sql(expression)}')
+        self._run(f'CREATE OR REPLACE VIEW "{name}" AS {_sql(expression)}')
 
     def fetch(self, expression: ibis.Table) -> list[dict[str, Any]]:
         try:

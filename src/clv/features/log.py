@@ -1,5 +1,6 @@
 """Columns of a ride log, whatever their names, and how the log is to be read."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,8 @@ _CURRENCY_NAMES = ("currency", "currency_code", "ccy", "iso_currency", "Currency
 _QUANTITY_NAMES = ("quantity", "qty", "Quantity")
 _REGISTRATION_NAMES = (*REGISTERED_NAMES, "date", "timestamp")
 _NUMBERS = ("amount", "quantity")
+# Two columns of an activity table.
+_OF_ACTIVITY = (r"recency_\d+", r"frequency_\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class RideColumns:
             If a column is missing; names it, its option and what there is. If one column has two
             roles.
         """
+        _require_rides(name, available, named)
         find = _Finder(name, available, named)
         amounts = (*_PRICE_NAMES, *_AMOUNT_NAMES) if named.get("quantity") else _AMOUNT_NAMES
         columns = cls(
@@ -165,6 +169,17 @@ class RegistrationColumns:
         roles = {"--customer-column": columns.customer, "--registered-column": columns.time}
         require_distinct(name, roles)
         return columns
+
+
+def _require_rides(name: str, available: Sequence[str], named: Mapping[str, str | None]) -> None:
+    """Refuse what has a row per customer already."""
+    is_activity = [any(map(re.compile(one).fullmatch, available)) for one in _OF_ACTIVITY]
+    if all(is_activity) and named.get("time") is None and not set(_TIME_NAMES) & set(available):
+        raise DataError(
+            f"'{name}' is an activity table, with one row per customer (columns "
+            f"{listed(available)}). Expected a ride log, with one row per ride: customer, time and "
+            "amount. Use the table as it is, without clv features or --kind rides."
+        )
 
 
 class _Finder:

@@ -8,8 +8,9 @@ from ibis import Table
 
 from clv.data.dates import YEAR_FIRST, Notation, choose, notation_of
 from clv.data.findings import Finding
+from clv.data.sources import require_once
 from clv.errors import DataError, UsageError
-from clv.features.amounts import notation_of_amounts
+from clv.features.amounts import notation_of_numbers
 from clv.features.definition import (
     READ,
     READ_REGISTRATIONS,
@@ -109,9 +110,15 @@ def read_log(engine: Engine, location: str, reading: Reading) -> Log:
     notation = _notation(
         engine, written, _column(columns.time, opened), reading.date_format, "--date-format"
     )
-    amounts, read_as = notation_of_amounts(engine, written, columns.amount, reading.numbers)
+    amounts, read_as = notation_of_numbers(engine, written.amount, columns.amount, reading.numbers)
+    quantities = None
+    if columns.quantity is not None:
+        quantities, also = notation_of_numbers(
+            engine, written.quantity, columns.quantity, reading.numbers
+        )
+        read_as += also
     rules, said = _rules(engine, written, columns, reading, notation)
-    rules = replace(rules, amounts=amounts)
+    rules = replace(rules, amounts=amounts, quantities=quantities)
     findings = [*opened.findings, *read_as, *said]
     engine.view(READ, read_rides(written, rules))
     registrations = None
@@ -177,6 +184,7 @@ def _rows(engine: Engine, table: Table, which: ibis.Value) -> int:
 
 def _by_role(opened: Opened, named: Mapping[str, str], ids: str) -> Table:
     """The columns that are needed, called by their role."""
+    require_once(opened.name, opened.repeated, named.values())
     table = opened.table()
     for role, name in named.items():
         kind = opened.types[name] or "values of another type"

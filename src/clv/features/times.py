@@ -6,6 +6,7 @@ import ibis
 from ibis import Table, Value
 
 from clv.data.dates import MONTHS, NOTATIONS, YEAR_FIRST, Notation, Shape
+from clv.data.placeholders import Span
 
 __all__ = [
     "DAY_US",
@@ -17,11 +18,14 @@ __all__ = [
     "shapes_of",
     "timestamp_micros",
     "unix_micros",
+    "within",
 ]
 
 DAY_US = 86_400_000_000
 #: A point in time, in Ibis' words.
 INSTANT = "timestamp('UTC', 6)"
+# Of the year 1, and of the year 9999.
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 _ZONE = r":\d{2}[^+-]*(?:Z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)$"
 
 
@@ -38,6 +42,15 @@ def unix_micros(time: Value) -> Value:
 @ibis.udf.scalar.builtin(signature=(("int64",), INSTANT))  # type: ignore[untyped-decorator]
 def timestamp_micros(micros: Value) -> Value:
     """The instant so many microseconds after 1970; Spark's function, as `unix_micros`."""
+
+
+def within(time: Value, spans: Sequence[Span]) -> Value:
+    """Whether an instant is within one of the spans; never null."""
+    micros = unix_micros(time)
+    found = ibis.literal(False)
+    for span in spans:
+        found = found | micros.between(span.begins, span.ends - 1)
+    return found.fill_null(False)
 
 
 def as_text(time: Value) -> Value | None:
@@ -83,10 +96,10 @@ def has_zone(time: Value) -> Value:
 
 
 def instant(time: Value, notation: Notation = YEAR_FIRST) -> Value:
-    """A point in time; null where it cannot be read. Without a zone it is UTC."""
+    """A point in time of the calendar; null where it cannot be read. Without a zone it is UTC."""
     text = as_text(time)
     if text is None:
-        return time.cast(INSTANT)
+        return _of_calendar(time.cast(INSTANT))
     part = {
         name: text.re_extract(notation.pattern, position).nullif("")
         for position, name in enumerate(notation.parts, start=1)
@@ -98,7 +111,12 @@ def _counted(part: dict[str, Value], unit_us: int) -> Value:
     micros = part["count"].cast("int64") * unit_us
     if "fraction" in part:
         micros = micros + part["fraction"].rpad(6, "0").cast("int64").coalesce(0)
-    return timestamp_micros(micros)
+    return _of_calendar(timestamp_micros(micros))
+
+
+def _of_calendar(moment: Value) -> Value:
+    """Null before the year 1 and after 9999, as of an infinity: no program can name such a day."""
+    return ibis.ifelse(unix_micros(moment).between(_FIRST_US, _LAST_US), moment, None)
 
 
 def _composed(part: dict[str, Value]) -> Value:

@@ -27,6 +27,7 @@ from clv.data.sources.source import (
     Source,
     listed,
     nearest,
+    require_once,
     require_other_file,
     unreadable,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "listed",
     "nearest",
     "open_source",
+    "require_once",
     "require_other_file",
 ]
 

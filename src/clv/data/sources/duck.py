@@ -57,6 +57,8 @@ class DuckDBSource:
     sheet: str | None = field(default=None, kw_only=True)
     #: Whether the relation reads a copy that is gone once the source is closed.
     temporary: bool = field(default=False, kw_only=True)
+    #: Names that several columns have, with their positions from 1; the first has the name here.
+    repeated: "Mapping[str, Sequence[int]]" = field(default_factory=dict, kw_only=True)
 
     @property
     def columns(self) -> list[str]:

@@ -3,13 +3,17 @@
 import csv
 import glob
 import io
+import itertools
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from clv.data.findings import Finding
 from clv.data.formulas import unescaped_sql
@@ -25,7 +29,13 @@ from clv.data.sources.opened import (
     prepared,
     require_sound_gzip,
 )
-from clv.data.sources.source import KINDS, TEXT_FILES, WORKBOOKS, unreadable
+from clv.data.sources.source import (
+    KINDS,
+    TEXT_FILES,
+    WORKBOOKS,
+    repeated_names,
+    unreadable,
+)
 from clv.data.sources.workbooks import sheet_to_csv
 from clv.errors import DataError
 from clv.schema import NOBODY
@@ -42,6 +52,8 @@ _MOST_COLUMNS = 1_000
 _MOST_HEADER_BYTES = 2**20
 # How .xlsx and .ods begin, and .xls: also under the name of a text table.
 _WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+# What DuckDB takes a column of numbers for.
+_NUMBERS = ("BIGINT", "DOUBLE", "HUGEINT")
 _NOT_UTF8 = "it is not text in UTF-8; save it as 'CSV UTF-8'"
 
 
@@ -75,7 +87,8 @@ def file_source(
             yield _typed(own, path, relation, ids, numbers)
         elif name.endswith(".parquet") or path.is_dir():
             own = connection or _locked(stack, memory_limit, path)
-            yield _typed(own, path, f"read_parquet({_escaped(path)})", ids, numbers)
+            source = _typed(own, path, f"read_parquet({_escaped(path)})", ids, numbers)
+            yield replace(source, repeated=_repeated_in_parquet(path))
         elif name.endswith((*TEXT_FILES, *WORKBOOKS)):
             table_text = _text_of(path, table, ids, stack)
             reader = _TextReader(path, table_text, ids, text, numbers)
@@ -123,6 +136,14 @@ def _text_of(path: Path, table: str, ids: Sequence[str], stack: ExitStack) -> Te
     text = prepared(path, str(path), lambda: _folder(stack))
     _require_header(text.path, str(path))
     return text
+
+
+def _repeated_in_parquet(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        first = next(path.glob("*.parquet")) if path.is_dir() else path
+        return repeated_names(pq.read_schema(first).names)
+    except (OSError, pa.ArrowException):  # DuckDB says what is wrong
+        return {}
 
 
 def _typed(
@@ -186,7 +207,12 @@ class _TextReader:
                 if kind == "DOUBLE" and column != name and not self._is_plain(connection, column)
             ]
             texts += [one for one in types if one in self.as_written and one not in texts]
-            relation, findings = self._with_ids(connection, name, texts)
+            numbers = [
+                column
+                for column, kind in types.items()
+                if kind in _NUMBERS and column != name and column not in texts
+            ]
+            relation, findings = self._as_written(connection, name, texts, numbers)
             types = _types(connection, relation)
             relation = _unescaped(relation, [one for one in types if types[one] == "VARCHAR"])
         except duckdb.Error as error:
@@ -202,7 +228,23 @@ class _TextReader:
             sheets=self.text.sheets,
             sheet=self.text.sheet,
             temporary=self.text.path != self.path,
+            repeated=self._repeated(len(types)),
         )
+
+    def _repeated(self, columns: int) -> dict[str, tuple[int, ...]]:
+        """Names that the header has more than once: DuckDB renames all but the first."""
+        for mark in self.text.delimiter or DELIMITERS:
+            try:
+                with (
+                    opened(self.text.path) as file,
+                    io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+                ):
+                    header = next(csv.reader(text, delimiter=mark), [])
+            except (OSError, EOFError, ValueError, csv.Error):
+                continue
+            if len(header) == columns:
+                return repeated_names(header)
+        return {}
 
     def _csv(self, texts: Sequence[str] = (), options: str = _CSV) -> str:
         options += f", compression={'gzip' if is_gzip(self.text.path) else 'none'}"
@@ -227,13 +269,31 @@ class _TextReader:
             return True
         return not connection.execute(f"{written} true LIMIT 1").fetchall()
 
-    def _with_ids(
-        self, connection: duckdb.DuckDBPyConnection, name: str | None, texts: list[str]
+    def _as_written(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str | None,
+        texts: list[str],
+        numbers: list[str],
     ) -> tuple[str, list[Finding]]:
-        """Read ids as text, unless all are whole numbers: 1.10 is not 1.1, and 007 is not 7."""
+        """Read as text what DuckDB would take for other numbers than people do.
+
+        Of `numbers` the columns with 0x10 or 0b11, which it reads as 16 and 3. Ids, unless all are
+        whole numbers: 1.10 is not 1.1, and 007 is not 7.
+        """
+        scanned = self._csv(list(dict.fromkeys([*texts, *numbers, *([name] if name else [])])))
+        odd_numbers = [
+            f"bool_or(regexp_matches({quote(column)}, '0[xXbBoO]|_'))" for column in numbers
+        ]
         if name is None:
+            if numbers:
+                query = f"FROM {scanned} SELECT {', '.join(odd_numbers)}"
+                texts = [
+                    *texts,
+                    *itertools.compress(numbers, connection.execute(query).fetchall()[0]),
+                ]
             return self._csv(texts), []
-        column, as_text = quote(name), self._csv(list(dict.fromkeys([*texts, name])))
+        column = quote(name)
         # There is one plain way to write an integer of 64 bits; what reads back differently is
         # text. Programs that know no missing whole numbers write 70001.0.
         digits = rf"regexp_replace({column}, '\.0+$', '')"
@@ -244,8 +304,10 @@ class _TextReader:
             f"count_if({digits} <> {column})",
             f"count_if({nobody})",
         )
-        query = f"FROM {as_text} SELECT {', '.join(counts)}"
-        odd, pointed, words = connection.execute(query).fetchall()[0]
+        query = f"FROM {scanned} SELECT {', '.join([*counts, *odd_numbers])}"
+        odd, pointed, words, *found = connection.execute(query).fetchall()[0]
+        texts = [*texts, *itertools.compress(numbers, found)]
+        as_text = self._csv(list(dict.fromkeys([*texts, name])))
         if odd:
             return as_text, []
         if not pointed and not words:

@@ -1,7 +1,7 @@
 """What every source is, and what is said where it cannot be read."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,8 @@ __all__ = [
     "listed",
     "nearest",
     "no_such_table",
+    "repeated_names",
+    "require_once",
     "unreadable",
 ]
 
@@ -92,6 +94,43 @@ def require_other_file(source: Source, output: Path) -> None:
             f"The output '{output}' is the input '{source.name}' itself; what is written would "
             "take the place of what it is made from. Give another name to write to."
         )
+
+
+def repeated_names(header: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Names that stand in a header more than once, with their positions from 1."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(header, start=1):
+        places.setdefault(name, []).append(place)
+    return {name: tuple(found) for name, found in places.items() if name and len(found) > 1}
+
+
+def require_once(
+    name: str, repeated: Mapping[str, Sequence[int]], columns: Iterable[str | None]
+) -> None:
+    """Refuse columns whose name others have, too: nobody can tell which is meant.
+
+    Parameters
+    ----------
+    name : str
+        Of the source.
+    repeated : mapping of str to sequence of int
+        As `repeated_names` gives it.
+    columns : iterable of str or None
+        Those that are used.
+
+    Raises
+    ------
+    DataError
+        Names the column and its positions.
+    """
+    for column in columns:
+        if column is not None and column in repeated:
+            *first, last = map(str, repeated[column])
+            times = "twice" if len(first) == 1 else f"{len(first) + 1} times"
+            raise DataError(
+                f"Column '{column}' is in '{name}' {times}, as columns {', '.join(first)} and "
+                f"{last}. Remove or rename all but the one that is meant."
+            )
 
 
 def no_such_table(name: str, table: str, tables: Sequence[str]) -> DataError:
