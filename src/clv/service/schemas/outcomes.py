@@ -119,7 +119,7 @@ class OutcomesIn(BaseModel):
     @model_validator(mode="after")
     def _one_each(self) -> Self:
         """Nobody can tell which of two amounts is right."""
-        found = contradictory(*_columns(self.outcomes), utc_now())
+        found = contradictory(*_columns(self.outcomes), now=utc_now())
         if not found:
             return self
         shown = "; ".join(
