@@ -137,7 +137,7 @@ class OutcomesIn(BaseModel):
         )
 
 
-def _columns(sent: list[OutcomeIn]) -> tuple[Any, ...]:
+def _columns(sent: list[OutcomeIn]) -> tuple[Any, Any, Any, Any, Any]:
     """As `clv.data.outcomes` has them."""
 
     def moments(values: list[datetime | None]) -> Any:
