@@ -65,7 +65,7 @@ def test_a_link_that_was_planted_is_never_written_through(
 ) -> None:
     precious = tmp_path / "precious.txt"
     precious.write_text("precious")
-    monkeypatch.setattr("clv.files.secrets.token_hex", lambda _: "guessed")
+    monkeypatch.setattr("clv.leftovers.secrets.token_hex", lambda _: "guessed")
     for name in (f".out.csv.{os.getpid()}.part", ".out.csv.guessed.part"):
         (tmp_path / name).symlink_to(precious)
     with pytest.raises(OutputError, match="exists"):

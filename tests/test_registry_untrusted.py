@@ -113,6 +113,15 @@ def test_a_bundle_too_large_is_not_fetched(
     assert written(home) == []
 
 
+def test_a_manifest_too_large_is_not_fetched(
+    fake: FakeMlflow, registry: Registry, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clv.registry.untrusted.MOST_MANIFEST_BYTES", 1_000)
+    with pytest.raises(RegistryError, match=r"manifest\.json of .* bytes'; expected at most 1,000"):
+        registry.bundle("1")
+    assert written(home) == []
+
+
 @pytest.mark.parametrize(
     "said",
     [b"null", b"[]", b"{", b'{"registered_model": 7}', b'{"registered_model": {"aliases": 1}}',

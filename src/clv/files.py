@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clv.errors import OutputError
+from clv.leftovers import claim, new_name, sweep
 
 __all__ = ["is_stream", "replacing", "target_of", "write_text"]
 
@@ -36,7 +36,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Otherwise it goes, and what stood at `path` before stays. The file lies beside `path`, has a
     name that nobody can foresee, and keeps the mode and the owner of the file that it replaces. A
-    symbolic link is followed: its target is replaced. A device, a pipe or a descriptor such as
+    symbolic link is followed: its target is replaced. What a killed process left there of the same
+    output is removed first (see `clv.leftovers`). A device, a pipe or a descriptor such as
     /dev/stdout receives what was written once it is complete.
 
     Raises
@@ -52,9 +53,9 @@ def replacing(path: Path) -> Iterator[Path]:
             _send(whole, path)
         return
     target = target_of(path)
-    part = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.part")
+    sweep(target)
     try:
-        _create(part, target)
+        part, opened = _create(target)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
@@ -66,6 +67,7 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it took its place, or its folder is gone
             part.unlink()
+        os.close(opened)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -111,22 +113,36 @@ def target_of(path: Path) -> Path:
     return target
 
 
-def _create(part: Path, target: Path) -> None:
-    """Make the file that will take the place of `target`, readable by nobody else than it."""
+def _create(target: Path) -> tuple[Path, int]:
+    """Make the file that will take the place of `target`, readable by nobody else than it.
+
+    Returns its name and its descriptor, which keeps others from removing it while it is open.
+    """
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        before = target.stat()
-    except FileNotFoundError:
-        os.close(os.open(part, flags, 0o666))  # less what the umask takes
-        return
-    opened = os.open(part, flags, 0o600)
+    while True:
+        part = new_name(target)
+        try:
+            before = target.stat()
+        except FileNotFoundError:
+            opened = os.open(part, flags, 0o666)  # less what the umask takes
+        else:
+            opened = os.open(part, flags, 0o600)
+            _take_over(opened, before)
+        if claim(opened, target.parent):
+            return part, opened
+        os.close(opened)
+
+
+def _take_over(opened: int, before: os.stat_result) -> None:
+    """Give a file the owner and the mode of the one that it replaces."""
     try:
         with suppress(PermissionError):  # only root gives files away
             os.fchown(opened, before.st_uid, before.st_gid)
         with suppress(PermissionError):  # not every disk has permissions
             os.fchmod(opened, stat.S_IMODE(before.st_mode))
-    finally:
+    except OSError:
         os.close(opened)
+        raise
 
 
 def _put(part: Path, target: Path) -> None:

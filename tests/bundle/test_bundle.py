@@ -205,6 +205,16 @@ def test_a_manifest_that_is_not_understood_is_refused_by_the_name_of_the_field(
     assert "Train again, or use the version of clv that wrote it." in said
 
 
+def test_a_manifest_far_larger_than_any_real_one_is_not_read(bundle: Path) -> None:
+    manifest = bundle / "manifest.json"
+    content, most = manifest.read_bytes(), 4 * 1024**2
+    assert len(content) < most / 10
+    manifest.write_bytes(content + b" " * (most - len(content)))
+    assert Predictor.load(bundle).predict_one(1, 1, 8.5)
+    manifest.write_bytes(content + b" " * (most + 1 - len(content)))
+    assert "has 4,194,305 bytes; at most 4,194,304 are read. Register the bundle" in refusal(bundle)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"format": NaN}', b"null"])
 def test_what_is_no_manifest_is_refused(bundle: Path, content: bytes) -> None:
     (bundle / "manifest.json").write_bytes(content)

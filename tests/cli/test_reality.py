@@ -17,12 +17,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from clv.bundle import Predictor
 from clv.data.simulate import SampleModel
 from clv.schema import Activity
 from clv.tracking import read_tracked
+from clv.tracking.tables import outcomes
 from clv.tracking.turns import CHUNK_ROWS
 from tracking.promising import opened, request, track
 
@@ -123,6 +124,48 @@ def test_rows_that_cannot_be_used_are_told_and_left_out(
     assert [(row[0], str(row[1])[:19]) for row in rows][1] == (9, "2026-02-03 04:05:06")
 
 
+def test_different_outcomes_of_one_passenger_in_one_file_are_refused(
+    clv: Any, database: str, engine: Engine, tmp_path: Path
+) -> None:
+    # The rows of a passenger are more than one batch apart, and some cannot be used at all.
+    many = "".join(f"{number},5,\n" for number in range(1_000, 71_000))
+    file = outcomes_file(
+        tmp_path / "outcomes.csv",
+        f"id,monetary_30,as_of\nx,1,\n7,10,\n8,3,2026-01-01\n{many}8,4,2026-01-01\n7,12.5,\n",
+    )
+    ran = clv("outcomes", "import", file, "--json", CLV_DATABASE_URL=database)
+    assert ran.code == 1
+    for part in (
+        "different outcomes of 2 passengers",
+        "id 7 (row 2: 10, row 70,005: 12.5)",
+        "id 8 (row 3: 3, row 70,004: 4)",
+        "Nothing was stored",
+        "as_of",
+    ):
+        assert part in ran.complaint
+    assert stored(engine) == {}
+
+
+def test_a_row_that_stands_twice_in_a_file_counts_once(
+    clv: Any, database: str, engine: Engine, tmp_path: Path
+) -> None:
+    file = outcomes_file(
+        tmp_path / "outcomes.csv",
+        "id,monetary_30,as_of\n7,10,\n7,10,\n8,3,2026-01-01\n8,4,2026-01-02\n",
+    )
+    ran = clv("outcomes", "import", file, "--json", CLV_DATABASE_URL=database)
+    said = json.loads(ran.out)
+    assert (said["accepted"], said["unchanged"], said["corrected"]) == (2, 1, 1)
+    assert (said["rows"], said["unmatched"]) == (4, 2)
+    assert stored(engine) == {7: 10.0, 8: 4.0}
+
+
+def stored(engine: Engine) -> dict[int, float]:
+    with engine.connect() as connection:
+        rows = connection.execute(select(outcomes.c.passenger_id, outcomes.c.monetary))
+        return dict(map(tuple, rows))
+
+
 def test_a_file_without_any_outcome_is_an_error(clv: Any, database: str, tmp_path: Path) -> None:
     for text, says in (
         ("id,monetary_30\nx,1\n", "no usable outcome"),
@@ -165,7 +208,7 @@ main()
 
 
 @pytest.mark.parametrize("where", ["before", "inside"])
-@pytest.mark.parametrize("at", [1, 2, 15])
+@pytest.mark.parametrize("at", [1, 2, 4])
 def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_doubled(
     clv: Any, database: str, engine: Engine, tmp_path: Path, at: int, where: str
 ) -> None:
@@ -182,10 +225,12 @@ def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_doubled(
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with engine.connect() as connection:
+        kept = connection.scalar(select(func.count()).select_from(outcomes))
+    assert kept >= CHUNK_ROWS * (at - 1)
     ran = clv("outcomes", "import", file, "--json", CLV_DATABASE_URL=database)
     said = json.loads(ran.out)
-    assert said["accepted"] + said["unchanged"] == 5_000
-    assert said["accepted"] == 5_000 - CHUNK_ROWS * (at - 1)
+    assert (said["accepted"], said["unchanged"]) == (5_000 - kept, kept)
     assert (said["corrected"], said["outdated"]) == (0, 0)
     counts = read_tracked(engine, None, NOW, {}).outcomes
     assert (counts.judged, counts.unmatched, counts.corrections) == (1_000, 4_000, 0)

@@ -130,6 +130,16 @@ def test_the_chosen_are_written_with_the_value_to_bid(name, clv, steady, tmp_pat
     assert read(output).equals(table)
 
 
+@pytest.mark.parametrize("lift", [(), ("--lift", "0.5")])
+def test_by_default_all_are_chosen_and_with_a_lift_those_who_pay(clv, steady, tmp_path, lift):
+    output, terms = tmp_path / "chosen.csv", ("--margin", "0.25", "--cost", "4", *lift)
+    said = json.loads(clv("segment", steady, *terms, "--output", output, "--json").out)
+    best = said["evaluation"]["best"]["customers"]
+    assert best < 200
+    table = pyarrow.csv.read_csv(output)
+    assert table["rank"].to_pylist() == list(range(1, 1 + (best if lift else 200)))
+
+
 def test_a_page_opens_anywhere(clv, steady, tmp_path) -> None:
     page = tmp_path / "verdict.html"
     assert clv("segment", steady, *TERMS, "--html", page).code == 0

@@ -183,6 +183,47 @@ def test_a_signed_bundle_that_makes_no_sense_is_refused_and_said_once(
         assert "Traceback" not in log
 
 
+# The champion is sound when it is loaded, and computes no number afterwards.
+SPOILS = """
+import numpy as np
+from clv.bundle import Predictor
+load = Predictor.load.__func__
+def spoilt(cls, *arguments, **named):
+    predictor = load(cls, *arguments, **named)
+    cells = predictor.scorer.cells
+    object.__setattr__(cells, "expected", np.full_like(cells.expected, np.nan))
+    return predictor
+Predictor.load = classmethod(spoilt)
+"""
+
+
+def test_a_model_without_a_usable_prediction_is_the_services_fault_and_not_the_requests(
+    home: Path,
+) -> None:
+    activity = {name: value for name, value in PASSENGER.items() if name != "id"}
+    segment = {"passengers": [PASSENGER], "margin": 0.25, "cost": 1}
+    _, number, bundle = another(home)
+    (bundle / "serving.npz").write_bytes(b"?")
+    with serving(home, prelude=SPOILS) as server, server.client() as client:
+        for method, path, named in (
+            ("POST", "/api/predict", {"json": PASSENGER}),
+            ("POST", "/api/predict/tryout", {"json": PASSENGER}),
+            ("POST", "/api/predict/batch", {"json": {"passengers": [PASSENGER]}}),
+            ("GET", "/api/explain", {"params": activity}),
+            ("POST", "/api/segments/evaluate", {"json": segment}),
+        ):
+            answer = client.request(method, path, **named)
+            assert answer.status_code == 503, (path, answer.text)
+            assert int(answer.headers["retry-after"]) > 0
+            assert "gives no usable prediction" in answer.json()["detail"]
+        assert "Traceback" not in server.log()
+        assert client.get("/api/requests/7").json()["count"] == 0
+        # What a person chose and cannot be served is a conflict, as ever.
+        refused = client.post(f"/api/models/{number}/promote", json={"reason": "newer"})
+        assert refused.status_code == 409
+        assert f"Version {number} cannot be loaded" in refused.json()["detail"]
+
+
 def test_a_version_of_another_window_is_not_promoted(home: Path) -> None:
     registry, number, bundle = another(home)
     manifest = json.loads((bundle / "manifest.json").read_bytes())

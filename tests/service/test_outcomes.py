@@ -153,6 +153,30 @@ def test_what_cannot_be_is_refused_and_nothing_is_kept(
     assert look(client)["outcomes"]["unmatched"] == 0
 
 
+def test_different_outcomes_of_one_passenger_in_one_request_are_refused(
+    client: httpx.Client,
+) -> None:
+    day = "2026-01-01T00:00:00Z"
+    sent = [
+        {"id": 7, "monetary_30": 10},
+        {"id": 8, "monetary_30": 3, "as_of": day},
+        {"id": 9, "monetary_30": 3},
+        {"id": 8, "monetary_30": 4, "as_of": "2026-01-01T01:00:00+01:00"},
+        {"id": 7, "monetary_30": 12.5},
+    ]
+    answer = client.post("/api/outcomes", json={"outcomes": sent})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["code"] == "contradiction"
+    assert "id 7 (outcomes 0, 4); id 8 (outcomes 1, 3)" in error["message"]
+    assert "as_of" in error["message"]
+    assert look(client)["outcomes"]["unmatched"] == 0
+    # One that stands there twice counts once; a later one corrects the one before.
+    sent[3], sent[4] = {"id": 8, "monetary_30": 4, "as_of": "2026-01-02"}, sent[0]
+    said = {"accepted": 3, "unchanged": 1, "corrected": 1, "unmatched": 3}
+    assert send(client, *sent) == NONE | said
+
+
 def test_numbers_that_are_none_are_refused(client: httpx.Client) -> None:
     for body in ('{"outcomes": [{"id": 1, "monetary_30": NaN}]}', '{"outcomes": []}', "{}"):
         answer = client.post(

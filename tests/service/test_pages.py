@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
 
 from clv.clock import utc_now
+from clv.monitoring.drift import Status
 from clv.service.pages.forms import typed_amount
 from clv.service.pages.signin import local
 from clv.tracking import KeyStore, open_database, upgrade
@@ -531,3 +533,12 @@ def test_the_form_sends_who_is_not_signed_in_to_sign_in(visitor: httpx.Client) -
 def test_the_former_address_of_monitoring_leads_there(client: httpx.Client) -> None:
     answer = client.get("/reality")
     assert (answer.status_code, answer.headers["location"]) == (308, "/monitoring")
+
+
+def test_the_page_calls_drift_what_the_command_and_the_api_call_it(client: httpx.Client) -> None:
+    script = client.get("/static/monitoring.js").text
+    (known,) = re.findall(r"const STATUS = \{(.*?)\};", script)
+    kinds = dict(re.findall(r'"?([a-z ]+)"?: "(good|unsure|bad)"', known))
+    assert {one.strip() for one in kinds} == set(get_args(Status))
+    assert "}` }, one.status)" in script  # the word itself is shown
+    assert "stable" not in script

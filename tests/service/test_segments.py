@@ -233,10 +233,14 @@ def test_the_page_gets_its_verdict_as_html_and_the_chosen_as_csv(client: httpx.C
     assert part.headers["content-type"].startswith("text/html")
     assert "<script>" not in part.text
     assert "style=" not in part.text
-    best = upload(client, content, cost=4).json()["best"]["customers"]
-    answer = upload(client, content, "/campaign/chosen", cost=4)
+    best = upload(client, content, cost=4, lift=0.9).json()["best"]["customers"]
+    assert 0 < best < 300
+    answer = upload(client, content, "/campaign/chosen", cost=4, lift=0.9)
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert len(rows) == best
+    # Without a lift nobody can tell whom it pays for: all of them, as on the page and in `clv`.
+    everyone = upload(client, content, "/campaign/chosen", cost=4)
+    assert len(list(csv.DictReader(io.StringIO(everyone.text)))) == 300
     assert [int(row["rank"]) for row in rows] == list(range(1, best + 1))
     increments = [float(row["expected_increment"]) for row in rows]
     assert increments == sorted(increments, reverse=True)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from clv.tracking import (
 )
 from clv.tracking import writer as writing
 from clv.tracking.tables import outcomes, requests
-from clv.tracking.turns import CHUNK_ROWS
+from clv.tracking.turns import CHUNK_ROWS, GROWTH
 from tracking.promising import ASKED, DAY, TO_HORIZON, opened, request, send, sums, track
 
 PASSENGERS = 2 * CHUNK_ROWS + 10
@@ -77,6 +78,31 @@ def transactions(engine: Engine) -> Iterator[list[Counter[str]]]:
     event.remove(engine, "commit", committed)
 
 
+def without_a_clock(
+    monkeypatch: pytest.MonkeyPatch, in_a_pause: Callable[[], object] = lambda: None
+) -> None:
+    """Neither transactions nor pauses take any time; something may happen in each pause."""
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _seconds: in_a_pause())
+    monkeypatch.setattr(turns, "time", clock)
+
+
+@pytest.fixture
+def beside_predictions(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Another process stores a prediction in each pause."""
+    other, stored = create_engine(engine.url), []
+
+    def predict() -> None:
+        with other.begin() as connection:
+            values = request(-len(stored) - 1, LATER + DAY)._asdict()
+            connection.execute(requests.insert(), values)
+        stored.append(1)
+
+    without_a_clock(monkeypatch, predict)
+    yield
+    other.dispose()
+
+
+@pytest.mark.usefixtures("beside_predictions")
 def test_no_transaction_of_outcomes_writes_more_than_a_chunk(one_day: Engine) -> None:
     with transactions(one_day) as done:
         found = OutcomeStore(one_day).record(SENT, ASKED + TO_HORIZON + DAY)
@@ -85,6 +111,7 @@ def test_no_transaction_of_outcomes_writes_more_than_a_chunk(one_day: Engine) ->
     assert all(max(rows.values()) <= CHUNK_ROWS for rows in done)
 
 
+@pytest.mark.usefixtures("beside_predictions")
 def test_no_transaction_of_prune_deletes_more_than_a_chunk(one_day: Engine) -> None:
     with transactions(one_day) as done:
         assert prune(one_day, LATER).requests == PASSENGERS
@@ -92,11 +119,68 @@ def test_no_transaction_of_prune_deletes_more_than_a_chunk(one_day: Engine) -> N
     assert all(max(rows.values()) <= CHUNK_ROWS for rows in done)
 
 
+@pytest.mark.usefixtures("beside_predictions")
 def test_outcomes_of_nobody_are_pruned_in_chunks(engine: Engine) -> None:
-    send(engine, ASKED, *SENT)
+    with pytest.MonkeyPatch.context() as patched:
+        without_a_clock(patched)
+        send(engine, ASKED, *SENT)
     with transactions(engine) as done:
         assert prune(engine, LATER) == Erased(outcomes=PASSENGERS)
     assert [rows["DELETE outcomes"] for rows in done][:CHUNKS] == [CHUNK_ROWS, CHUNK_ROWS, 10]
+
+
+def test_alone_each_transaction_may_write_twice_as_much_as_the_one_before(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_a_clock(monkeypatch)
+    sent = [Outcome(number, 10.0) for number in range(8 * CHUNK_ROWS)]
+    with transactions(engine) as done:
+        OutcomeStore(engine).record(sent, ASKED)
+    chunks = [CHUNK_ROWS, 2 * CHUNK_ROWS, 4 * CHUNK_ROWS, CHUNK_ROWS]
+    assert [rows["INSERT outcomes"] for rows in done] == chunks
+    with transactions(engine) as done:
+        assert prune(engine, LATER).outcomes == len(sent)
+    assert [rows["DELETE outcomes"] for rows in done if rows["DELETE outcomes"]] == [
+        # The first turn found no prediction to prune.
+        2 * CHUNK_ROWS,
+        4 * CHUNK_ROWS,
+        2 * CHUNK_ROWS,
+    ]
+
+
+def rows_of(turn_by_turn: turns.Turns, count: int) -> list[int]:
+    rows = []
+    for _ in range(count):
+        with turn_by_turn.turn() as turn:
+            rows.append(turn.rows)
+    return rows
+
+
+def test_transactions_grow_up_to_a_limit_and_are_short_at_once_after_a_prediction(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_a_clock(monkeypatch)
+    turn_by_turn = turns.Turns(engine, 10)
+    assert rows_of(turn_by_turn, 7) == [10, 20, 40, 80, 160, 160, 160]
+    assert GROWTH == 16
+    track(engine, [request(1)])
+    assert rows_of(turn_by_turn, 3) == [10, 20, 40]
+    with turn_by_turn.turn():
+        if engine.dialect.name == "postgresql":  # SQLite has one writer at a time
+            track(engine, [request(2)])
+    if engine.dialect.name == "sqlite":
+        track(engine, [request(2)])
+    assert rows_of(turn_by_turn, 2) == [10, 20]
+
+
+def test_transactions_that_take_long_become_shorter(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0, 0, 0.1, 0.2, 0.2, 0.3, 0.4, 0.4, 0.8, 1, 1, 1.4, 2, 2, 2.1, 3, 3, 3.1])
+    clock = SimpleNamespace(monotonic=lambda: next(times), sleep=lambda _seconds: None)
+    monkeypatch.setattr(turns, "time", clock)
+    # The third and the fourth take 0.4 s; it is not known before how long one will take.
+    assert rows_of(turns.Turns(engine, 10), 6) == [10, 20, 40, 20, 10, 20]
 
 
 def work_of(engine: Engine) -> dict[str, Callable[[], object]]:
@@ -176,12 +260,13 @@ def test_a_prune_that_is_killed_has_changed_no_figure_and_the_next_one_goes_on(
     one_day: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sums(one_day)
-    with killed_after(2, monkeypatch):
+    with killed_after(1, monkeypatch):
         prune(one_day, LATER)
+    left = PASSENGERS - CHUNK_ROWS
     with one_day.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(requests)) == 10
+        assert connection.scalar(select(func.count()).select_from(requests)) == left
     assert_same(sums(one_day), before)
-    assert prune(one_day, LATER).requests == 10
+    assert prune(one_day, LATER).requests == left
     assert_same({key: one for key, one in sums(one_day).items() if key[0]}, before)
     assert prune(one_day, LATER) == Erased()
 
@@ -189,13 +274,13 @@ def test_a_prune_that_is_killed_has_changed_no_figure_and_the_next_one_goes_on(
 def test_outcomes_that_are_killed_are_sent_again(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with killed_after(2, monkeypatch):
+    with killed_after(1, monkeypatch):
         OutcomeStore(engine).record(SENT, ASKED)
     with engine.connect() as connection:
         kept = connection.scalar(select(func.count()).select_from(outcomes))
-    assert kept == 2 * CHUNK_ROWS
+    assert kept == CHUNK_ROWS
     again = OutcomeStore(engine).record(SENT, ASKED + timedelta(hours=1))
-    assert again == Recorded(accepted=10, unchanged=kept, unmatched=PASSENGERS)
+    assert again == Recorded(PASSENGERS - kept, unchanged=kept, unmatched=PASSENGERS)
 
 
 def assert_same(found: dict[Any, Any], expected: dict[Any, Any]) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "FORMAT",
     "MANIFEST",
     "MOST_BYTES",
+    "MOST_MANIFEST_BYTES",
     "TABLES",
     "DataSummary",
     "GoldenRow",
@@ -38,8 +39,10 @@ TABLES: dict[Role, str] = {"serving": "serving.npz", "holdout": "holdout.npz"}
 #: Raised by one when a reader of the older format would misunderstand the newer.
 FORMAT: Literal[4] = 4
 
-#: A table of all the cells there may be does not reach it, and no manifest comes near.
+#: A table of all the cells there may be does not reach it.
 MOST_BYTES = 2**27
+#: Of the manifest, 4 MiB. Those of real models have a quarter of a MiB at most.
+MOST_MANIFEST_BYTES = 2**22
 _ROUNDED = 1e-6
 #: What to do with a bundle that cannot be used.
 AGAIN = "Register the bundle again, or roll back to another version."
@@ -154,7 +157,7 @@ class Manifest(Part):
         """
         path = folder / MANIFEST
         try:
-            return cls.model_validate_json(read_bounded(path))
+            return cls.model_validate_json(read_bounded(path, MOST_MANIFEST_BYTES))
         except OSError as error:
             raise BundleError(f"'{path}' cannot be read: {error.strerror}. {AGAIN}") from error
         except ValidationError as error:
@@ -166,8 +169,8 @@ class Manifest(Part):
             ) from error
 
 
-def read_bounded(path: Path) -> bytes:
-    """The content of a file of a bundle.
+def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a file of a bundle, at most `most` bytes.
 
     Raises
     ------
@@ -177,9 +180,9 @@ def read_bounded(path: Path) -> bytes:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise BundleError(f"'{path}' cannot be read: it is not a file. {AGAIN}")
-    if found.st_size > MOST_BYTES:
+    if found.st_size > most:
         raise BundleError(
-            f"'{path}' has {found.st_size:,} bytes; at most {MOST_BYTES:,} are read. {AGAIN}"
+            f"'{path}' has {found.st_size:,} bytes; at most {most:,} are read. {AGAIN}"
         )
     return path.read_bytes()
 

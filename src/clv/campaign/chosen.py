@@ -6,12 +6,22 @@ import pyarrow as pa
 from clv.bundle import to_cents
 from clv.campaign.offer import Campaign
 from clv.campaign.segment import Segment
+from clv.campaign.verdict import Evaluation
 from clv.errors import DataError
 
-__all__ = ["CAP_SHARE", "chosen"]
+__all__ = ["CAP_SHARE", "chosen", "number_chosen"]
 
 #: Values are capped where only this share of the segment lies above, unless told otherwise.
 CAP_SHARE = 0.01
+
+
+def number_chosen(found: Evaluation) -> int:
+    """How many passengers to choose, unless told otherwise.
+
+    With a lift, the number with the highest profit. Without one nobody can tell who pays, so all of
+    them: their rank says whom to take first.
+    """
+    return found.best.customers if found.speaks_of == "effect" else found.n
 
 
 def chosen(

@@ -62,12 +62,13 @@ def import_outcomes(
     horizon is stored but does not count; send it again later.
 
     It is safe to run again, also after an interruption: the same outcome changes nothing, and a
-    different one corrects the earlier one, which stays in the history.
+    different one corrects the earlier one, which stays in the history. Different outcomes of one
+    passenger in the same file, drawn up at the same time, are refused, and nothing is stored.
 
     Example: `clv outcomes import last_month.csv`
     """
     from clv.data.findings import Tally, by_severity
-    from clv.data.outcomes import read_outcomes
+    from clv.data.outcomes import read_outcomes, require_one_each
     from clv.data.sources import open_source
     from clv.tracking import OutcomeStore, Recorded
 
@@ -79,8 +80,10 @@ def import_outcomes(
         tracking(settings) as engine,
     ):
         store = OutcomeStore(engine)
-        with rows_done("outcomes", opened.count()) as done:
-            for batch in read_outcomes(opened, Window(), now, tally):
+        batches = list(read_outcomes(opened, Window(), now, tally))
+        require_one_each(opened.name, batches, now)
+        with rows_done("outcomes", sum(batch.rows_read for batch in batches)) as done:
+            for batch in batches:
                 rows += batch.rows_read
                 recorded += store.record(list(_outcomes(batch)), now)
                 done(batch.rows_read)

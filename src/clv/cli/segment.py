@@ -66,7 +66,8 @@ def segment(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Write the chosen passengers with the value to bid to this file: .csv, .parquet."
+            help="Write the chosen passengers, ranked, with the value to bid to this file: .csv, "
+            ".parquet."
         ),
     ] = None,
     best: Annotated[
@@ -74,7 +75,7 @@ def segment(
         typer.Option(
             min=0,
             help="Number of passengers to choose, the best first. Default: the number with the "
-            "highest profit; without --lift, with the highest margin less cost.",
+            "highest profit; without --lift, all of them.",
         ),
     ] = None,
     cap: Annotated[
@@ -101,7 +102,7 @@ def segment(
 
     Example: `clv segment list.csv --margin 0.25 --cost 2.5 --lift 0.1`
     """
-    from clv.campaign.chosen import chosen
+    from clv.campaign.chosen import chosen, number_chosen
     from clv.campaign.offer import Campaign
     from clv.campaign.page import write_page
     from clv.campaign.segment import Segment
@@ -123,7 +124,7 @@ def segment(
         note(str(finding))
     if output is not None:
         members = Segment(predictions, predictor.calibration)
-        count = found.best.customers if best is None else best
+        count = number_chosen(found) if best is None else best
         listed = chosen(customers.ids, members, campaign, count, cap=cap)
         write_table(listed, output, raw=raw)
         note(f"{count:,} chosen passengers to {output}")

@@ -1,7 +1,7 @@
 """Outcomes from any SOURCE: what passengers spent by the horizon, a batch at a time."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,13 +23,14 @@ from clv.data.conform import (
     require_distinct,
     require_ids,
 )
-from clv.data.findings import Tally
+from clv.data.findings import EXAMPLES, Tally
 from clv.data.numbers import Notation
 from clv.data.placeholders import within_placeholders
 from clv.data.sources import Source, require_once
+from clv.errors import DataError
 from clv.schema import CLOCK_TOLERANCE, ID_NAMES, Floats, Instants, Ints, Mask, Window
 
-__all__ = ["OutcomeBatch", "read_outcomes"]
+__all__ = ["OutcomeBatch", "contradictory", "read_outcomes", "require_one_each"]
 
 _AS_OF = ("as_of",)
 _WHOLE = "expected a whole number of 64 bits, as the service knows passengers"
@@ -44,6 +45,8 @@ class OutcomeBatch:
     Attributes
     ----------
     rows_read : int
+    rows : array of shape (n,), int64
+        Their numbers in the source, from 1.
     ids : array of shape (n,), int64
     monetary : array of shape (n,), currency units
     rides : array of shape (n,)
@@ -53,6 +56,7 @@ class OutcomeBatch:
     """
 
     rows_read: int
+    rows: Ints
     ids: Ints
     monetary: Floats
     rides: Floats
@@ -120,6 +124,7 @@ def read_outcomes(
             usable &= ~problem.rows
         yield OutcomeBatch(
             batch.num_rows,
+            first_row + 1 + np.flatnonzero(usable),
             ids[usable],
             monetary[usable],
             rides[usable],
@@ -127,6 +132,93 @@ def read_outcomes(
             moments["as_of"][usable],
         )
         first_row += batch.num_rows
+
+
+def require_one_each(name: str, batches: Sequence[OutcomeBatch], now: datetime) -> None:
+    """Refuse a source with different outcomes of one customer, drawn up at the same time.
+
+    Parameters
+    ----------
+    name : str
+        Of the source.
+    batches : sequence of OutcomeBatch
+        All of it.
+    now : datetime
+        Aware; when an amount was drawn up that does not say.
+
+    Raises
+    ------
+    DataError
+        If there are any; nobody can tell which one is right.
+    """
+    if not batches:
+        return
+    rows, ids, monetary = (
+        np.concatenate([getattr(one, field) for one in batches])
+        for field in ("rows", "ids", "monetary")
+    )
+    groups = contradictory(
+        ids,
+        monetary,
+        np.concatenate([one.rides for one in batches]),
+        np.concatenate([one.registered_at for one in batches]),
+        np.concatenate([one.as_of for one in batches]),
+        now,
+    )
+    if not groups:
+        return
+    shown = "; ".join(
+        f"id {ids[group[0]]} ("
+        + ", ".join(f"row {rows[one]:,}: {monetary[one]:.15g}" for one in group[:EXAMPLES])
+        + (", ..." if len(group) > EXAMPLES else "")
+        + ")"
+        for group in groups[:EXAMPLES]
+    )
+    passengers = "1 passenger" if len(groups) == 1 else f"{len(groups):,} passengers"
+    raise DataError(
+        f"'{name}' holds different outcomes of {passengers}, drawn up at the same time: {shown}"
+        f"{'; ...' if len(groups) > EXAMPLES else ''}. Nothing was stored. Keep one row per id, or "
+        "add as_of (when each amount was drawn up): the latest one counts."
+    )
+
+
+def contradictory(
+    ids: Ints,
+    monetary: Floats,
+    rides: Floats,
+    registered_at: Instants,
+    as_of: Instants,
+    now: datetime,
+) -> list[Ints]:
+    """Find different outcomes of one customer that were drawn up at the same time.
+
+    Parameters
+    ----------
+    ids, monetary, rides, registered_at, as_of : arrays of shape (n,)
+        As in `OutcomeBatch`. What one of them does not say, it does not contradict.
+    now : datetime
+        Aware; when an amount was drawn up that does not say.
+
+    Returns
+    -------
+    list of array
+        The positions of each such customer's outcomes, in their order.
+    """
+    drawn_up = np.where(np.isnat(as_of), _instant(now), as_of)
+    order = np.lexsort((drawn_up, ids))
+    ids, drawn_up = ids[order], drawn_up[order]
+    begins = np.ones(len(ids), dtype=bool)
+    begins[1:] = (ids[1:] != ids[:-1]) | (drawn_up[1:] != drawn_up[:-1])
+    first = np.flatnonzero(begins)
+    if len(first) == len(ids):
+        return []
+    differs = np.zeros(len(first), dtype=bool)
+    for said in (monetary, rides, registered_at):
+        least, most = (limit.reduceat(said[order], first) for limit in (np.fmin, np.fmax))
+        differs |= least < most
+    ends = np.append(first[1:], len(ids))
+    found = [np.sort(order[first[one] : ends[one]]) for one in np.flatnonzero(differs)]
+    return sorted(found, key=lambda group: int(group[0]))
 
 
 def _ids(array: pa.Array, name: str) -> tuple[Ints, list[Problem]]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from clv.bundle.manifest import MANIFEST, MOST_BYTES, TABLES
+from clv.bundle.manifest import MANIFEST, MOST_BYTES, MOST_MANIFEST_BYTES, TABLES
 from clv.errors import RegistryError
 
 __all__ = ["named", "run_of", "version_number", "version_numbers", "wanted_files"]
@@ -67,8 +67,9 @@ def wanted_files(folder: str, listed: Iterable[Any]) -> list[str]:
     if set(found) != expected or any(one.is_dir for one in found.values()):
         raise _odd("bundle", ", ".join(sorted(found)), f"the files {', '.join(sorted(expected))}")
     for path, one in found.items():
-        if (one.file_size or 0) > MOST_BYTES:
-            raise _odd("bundle", f"{path} of {one.file_size:,} bytes", f"at most {MOST_BYTES:,}")
+        most = MOST_MANIFEST_BYTES if path == f"{folder}/{MANIFEST}" else MOST_BYTES
+        if (one.file_size or 0) > most:
+            raise _odd("bundle", f"{path} of {one.file_size:,} bytes", f"at most {most:,}")
     return sorted(expected)
 
 

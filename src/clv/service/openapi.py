@@ -34,7 +34,8 @@ _SAYS = {
     413: "The body is too large",
     422: "A field is missing, has the wrong type, is out of range or contradicts another",
     429: "Rate limit of this key exceeded; try again after `Retry-After` seconds",
-    503: "No model, or the tracking database or the registry is unavailable; try again",
+    503: "No model that gives usable predictions, or the tracking database or the registry is "
+    "unavailable; try again",
 }
 _TAGS = {
     "predictions": "Expected spend by day 30, for one passenger or many.",

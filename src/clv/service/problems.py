@@ -36,8 +36,8 @@ _STORE_AWAY = (
     "are not given. Try again; its operator finds the reason in the log."
 )
 _BROKEN = (
-    "That version cannot be loaded, so it serves nobody; the reason is in the log. "
-    "Train again, or choose another version."
+    "The model that serves gives no usable prediction for this request; the reason is in the log. "
+    "Try again once its operator has rolled back to another version."
 )
 # Errors name files, hosts and users; that is for the log. `None`: the text is for everybody.
 _ANSWERS: tuple[tuple[type[ClvError], HTTPStatus, str | None], ...] = (
@@ -51,8 +51,8 @@ _ANSWERS: tuple[tuple[type[ClvError], HTTPStatus, str | None], ...] = (
     (NoSuchVersionError, HTTPStatus.NOT_FOUND, None),
     (PromotionError, HTTPStatus.CONFLICT, None),
     (
-        BundleError,
-        HTTPStatus.CONFLICT,
+        BundleError,  # of a version that somebody chose: see `Worker.promote`
+        HTTPStatus.SERVICE_UNAVAILABLE,
         _BROKEN,
     ),
     (

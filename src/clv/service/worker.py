@@ -1,6 +1,7 @@
 """What lives as long as a worker, and how it stands."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from fastapi import Request
 
 from clv.aside import Aside
 from clv.errors import (
+    BundleError,
     DatabaseMovedError,
     NotTrainedError,
     PromotionError,
@@ -32,6 +34,8 @@ from clv.settings import Settings, unknown_variables
 from clv.tracking import RequestLog, RequestQueries, database_warnings
 
 __all__ = ["Worker", "worker_of"]
+
+_log = logging.getLogger(__name__)
 
 _CHECK_TIMEOUT_S = 2.0
 # A store that was written to so lately is not asked again: whoever asks often writes seldom.
@@ -137,14 +141,14 @@ class Worker:
 
         Raises
         ------
-        BundleError
-            Where it cannot be loaded: what no worker could serve must not become champion.
+        RefusedError
+            If it cannot be loaded: what no worker could serve must not become champion.
         NoSuchVersionError
             Where there is none such.
         PromotionError
             Where it is champion already.
         """
-        load(self.registry.bundle(version), version)
+        self._require_loadable(version)
         self.registry.promote(version, reason, by=by)
         return self._now_champion(version)
 
@@ -153,16 +157,27 @@ class Worker:
 
         Raises
         ------
-        BundleError
-            Where the one before cannot be loaded.
+        RefusedError
+            If the one before cannot be loaded.
         PromotionError
             Where the version is not champion, or there was none before.
         """
         if version == self.registry.number_of("champion"):
             before = self.registry.champion_before()
             if before is not None:
-                load(self.registry.bundle(before), before)
+                self._require_loadable(before)
         return self._now_champion(self.registry.rollback(reason, by=by, expected=version))
+
+    def _require_loadable(self, version: str) -> None:
+        try:
+            load(self.registry.bundle(version), version)
+        except BundleError as error:
+            _log.warning("%s", error)
+            raise RefusedError(
+                HTTPStatus.CONFLICT,
+                f"Version {version} cannot be loaded, so it serves nobody; the reason is in the "
+                "log. Train again, or choose another version.",
+            ) from error
 
     def _now_champion(self, number: str) -> Version:
         self.models.refresh()

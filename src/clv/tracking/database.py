@@ -203,8 +203,12 @@ def _open_sqlite(url: URL) -> Engine:
     watch = guard(engine)
 
     def prepare(connection: Any, record: object) -> None:
-        _prepare_sqlite(connection, record)
-        watch.connected(connection)
+        try:
+            _prepare_sqlite(connection, record)
+            watch.connected()
+        except BaseException:
+            watch.failed(connection)
+            raise
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin_sqlite)

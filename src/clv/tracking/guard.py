@@ -107,7 +107,7 @@ class Guard:
         self._reason: str | None = None
         self._since = 0.0
         self._has_left = False
-        event.listen(engine, "do_connect", self._before_connecting)
+        event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "checkout", self._checked_out)
         for closing in ("close", "close_detached"):
             event.listen(engine, closing, self._closed)
@@ -123,12 +123,15 @@ class Guard:
             if self._reason is not None:
                 raise DatabaseMovedError(self._reason)
 
-    def connected(self, connection: Any) -> None:
-        """Take note of a connection, and of the file if it is the first."""
+    def connected(self) -> None:
+        """Take note of the file, if it has no other connection."""
         with self._lock:
-            if not self._connections:
+            if self._descriptor is None:
                 self._take_note()
-            self._connections.add(id(connection))
+
+    def failed(self, connection: Any) -> None:
+        """Close and forget a connection that cannot be used."""
+        self._closed(connection)
 
     def _take_note(self) -> None:
         # SQLite, too, names what it keeps beside a database after the real file.
@@ -141,6 +144,9 @@ class Guard:
 
     def _closed(self, connection: Any, _record: object = None) -> None:
         with self._lock:
+            # Closed here: afterwards it has no locks that the descriptor could take away.
+            with suppress(sqlite3.Error):
+                connection.close()
             self._connections.discard(id(connection))
             if not self._connections and self._descriptor is not None:
                 self._descriptor.close()
@@ -159,7 +165,17 @@ class Guard:
         self._header = header
         return f"{_LOG_GONE} {_REOPENS}" if found != self._files else None
 
-    def _before_connecting(self, *_: object) -> None:
+    def _connect(
+        self, dialect: Dialect, _record: object, arguments: Any, named: dict[str, Any]
+    ) -> Any:
+        """Open a connection. Until it is noted it takes no lock, and none is taken away later."""
+        self._before_connecting()
+        with self._lock:
+            connection = dialect.connect(*arguments, **named)
+            self._connections.add(id(connection))
+        return connection
+
+    def _before_connecting(self) -> None:
         with self._lock:
             if self._reason is not None and self._is_put_right():
                 _log.warning("%s: the tracking database is used again", self._file)

@@ -37,7 +37,7 @@ from clv.tracking.turns import CHUNK_ROWS, Turns
 
 __all__ = ["Erased", "erase", "export", "prune"]
 
-# Of one transaction. To add rows up takes as long for a few as for these.
+# Of one transaction beside predictions. To add rows up takes as long for a few as for these.
 _PRUNED_ROWS = 4 * CHUNK_ROWS
 _PERSONAL = {"requests": requests, "outcomes": outcomes, "outcome_history": outcome_history}
 
@@ -75,13 +75,13 @@ def prune(engine: Engine, before: datetime, told: Callable[[int], None] = _ignor
     StoreError
         If the database fails; what was pruned until then stays so.
     """
-    turns, gone = Turns(engine), Erased()
+    turns, gone = Turns(engine, _PRUNED_ROWS), Erased()
     try:
         for step in (_prune_requests, _prune_unmatched):
             is_done = False
             while not is_done:
-                with turns.turn() as connection:
-                    some = step(connection, before)
+                with turns.turn() as (connection, rows):
+                    some = step(connection, before, rows)
                 if some.requests:
                     told(some.requests)
                 gone = _sum(gone, some)
@@ -154,14 +154,14 @@ def _forget_log(connection: Connection) -> None:
     connection.connection.cursor().execute("PRAGMA secure_delete = OFF")
 
 
-def _prune_requests(connection: Connection, before: datetime) -> Erased:
+def _prune_requests(connection: Connection, before: datetime, rows: int) -> Erased:
     """Prune the oldest requests; nothing if none is old enough."""
     this = requests.c
     oldest = (
         select(this.requested_at, this.id)
         .where(this.requested_at < before)
         .order_by(this.requested_at, this.id)
-        .limit(_PRUNED_ROWS)
+        .limit(rows)
     )
     found = connection.execute(oldest).all()
     if not found:
@@ -183,7 +183,7 @@ def _prune_requests(connection: Connection, before: datetime) -> Erased:
     return Erased(_delete(connection, requests, old), known, corrections)
 
 
-def _prune_unmatched(connection: Connection, before: datetime) -> Erased:
+def _prune_unmatched(connection: Connection, before: datetime, rows: int) -> Erased:
     """Prune outcomes of passengers of whom no prediction is kept; nothing if there are none."""
     whose = connection.scalars(
         select(outcomes.c.passenger_id)
@@ -191,7 +191,7 @@ def _prune_unmatched(connection: Connection, before: datetime) -> Erased:
             outcomes.c.received_at < before,
             ~exists().where(requests.c.passenger_id == outcomes.c.passenger_id, is_of_passenger()),
         )
-        .limit(_PRUNED_ROWS)
+        .limit(rows)
     ).all()
     old = outcomes.c.passenger_id.in_(whose)
     week = week_of(connection.dialect.name, outcomes.c.received_at)

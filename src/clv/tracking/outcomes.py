@@ -16,7 +16,7 @@ from clv.schema import Window
 from clv.tracking.failures import explain
 from clv.tracking.promises import counted, is_judged
 from clv.tracking.tables import outcome_history, outcomes, requests
-from clv.tracking.turns import CHUNK_ROWS, Turns
+from clv.tracking.turns import Turns
 
 __all__ = ["Outcome", "OutcomeStore", "Recorded"]
 
@@ -149,12 +149,12 @@ class OutcomeStore:
         now : datetime
             Aware.
         """
-        counts, matches = Recorded(), _Matches()
+        counts, matches, done = Recorded(), _Matches(), 0
         try:
-            for first in range(0, len(sent), CHUNK_ROWS):
-                with self._turns.turn() as connection:
-                    some, found = _record(connection, sent[first : first + CHUNK_ROWS], now)
-                counts, matches = counts + some, matches.then(found)
+            while done < len(sent):
+                with self._turns.turn() as (connection, rows):
+                    some, found = _record(connection, sent[done : done + rows], now)
+                counts, matches, done = counts + some, matches.then(found), done + rows
         except SQLAlchemyError as error:
             raise explain(error, self._engine.url) from error
         return replace(counts, unmatched=len(matches.unmatched), early=len(matches.early))

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
-from clv.campaign.chosen import chosen
+from clv.campaign.chosen import chosen, number_chosen
 from clv.campaign.page import verdict_part
 from clv.data.output import csv_bytes
 from clv.errors import DataError
@@ -51,7 +51,7 @@ async def chosen_passengers(request: Request) -> Response:
 
 def _csv(judged: Judged, wanted: ChosenIn) -> bytes:
     evaluation = judged.evaluation
-    customers = evaluation.best.customers if wanted.customers is None else wanted.customers
+    customers = number_chosen(evaluation) if wanted.customers is None else wanted.customers
     try:
         table = chosen(
             judged.customers.ids, judged.segment, evaluation.campaign, customers, cap=wanted.cap

@@ -22,7 +22,8 @@ router = APIRouter(tags=["monitoring"])
 async def send_outcomes(request: Request) -> OutcomesOut:
     """Store up to 10,000 outcomes; returns once they are committed.
 
-    If one is invalid, none is stored. Sending outcomes again is safe: after a 503, when some may
+    If one is invalid, or if two of one passenger differ that were drawn up at the same time, none
+    is stored. Sending outcomes again is safe: after a 503, when some may
     be stored already, or if no response arrives, send all of them again.
     """
     worker = worker_of(request)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -14,6 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from clv.clock import utc_now
+from clv.data.outcomes import contradictory
 from clv.schema import CLOCK_TOLERANCE
 from clv.service.schemas.fields import WINDOW, Id, bounds, whole
 from clv.tracking import Outcome, Recorded
@@ -21,6 +23,7 @@ from clv.tracking import Outcome, Recorded
 __all__ = ["OutcomeIn", "OutcomesIn", "OutcomesOut"]
 
 MAX_OUTCOMES = 10_000
+_SHOWN = 3
 
 
 def _text(value: Any) -> Any:
@@ -112,6 +115,42 @@ class OutcomesIn(BaseModel):
     )
 
     outcomes: list[OutcomeIn] = Field(min_length=1, max_length=MAX_OUTCOMES)
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        """Nobody can tell which of two amounts is right."""
+        found = contradictory(*_columns(self.outcomes), now=utc_now())
+        if not found:
+            return self
+        shown = "; ".join(
+            f"id {self.outcomes[group[0]].id} (outcomes "
+            + ", ".join(str(one) for one in group[:_SHOWN])
+            + (", ..." if len(group) > _SHOWN else "")
+            + ")"
+            for group in found[:_SHOWN]
+        )
+        raise PydanticCustomError(
+            "contradiction",
+            "different outcomes of the same passenger, drawn up at the same time: {shown}. Send "
+            "one of each, or as_of (when each amount was drawn up) with them",
+            {"shown": shown + ("; ..." if len(found) > _SHOWN else "")},
+        )
+
+
+def _columns(sent: list[OutcomeIn]) -> tuple[Any, Any, Any, Any, Any]:
+    """As `clv.data.outcomes` has them."""
+
+    def moments(values: list[datetime | None]) -> Any:
+        # NumPy knows no zones; all of these are in UTC.
+        return np.array([one and one.replace(tzinfo=None) for one in values], "datetime64[us]")
+
+    return (
+        np.array([one.id for one in sent], np.int64),
+        np.array([one.monetary_30 for one in sent]),
+        np.array([one.frequency_30 for one in sent], np.float64),
+        moments([one.registered_at for one in sent]),
+        moments([one.as_of for one in sent]),
+    )
 
 
 class OutcomesOut(BaseModel):

@@ -114,7 +114,8 @@ class ChosenIn(BaseModel):
         default=None,
         ge=0,
         le=10**9,
-        description="number of passengers, the best first; by default the best depth",
+        description="number of passengers, the best first; by default the number with the highest "
+        "profit, or all of them if no lift is given",
     )
     cap: float | None = Field(
         default=None,

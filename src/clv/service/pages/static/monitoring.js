@@ -155,7 +155,7 @@
   }
 
   const NAMES = { recency: "Day of the last ride", frequency: "Rides in 7 days", monetary: "Spend in 7 days", predicted: "Expected spend by day 30", p_return: "Probability of another ride" };
-  const STATUS = { steady: ["good", "stable"], watch: ["unsure", "watch"], drifted: ["bad", "drift"], "too few": ["unsure", "too few"] };
+  const STATUS = { steady: "good", watch: "unsure", drifted: "bad", "too few": "unsure" };
 
   function between(edges, at, form) {
     if (!edges.length) return "all";
@@ -173,8 +173,7 @@
     if (isFew) return;
     for (const one of found) {
       const place = make("div", { className: "plot low" });
-      const [kind, word] = STATUS[one.status];
-      const title = make("h3", {}, `${NAMES[one.quantity]} `, make("span", { className: `badge ${kind}` }, word));
+      const title = make("h3", {}, `${NAMES[one.quantity]} `, make("span", { className: `badge ${STATUS[one.status]}` }, one.status));
       place.setAttribute("role", "img");
       place.setAttribute("aria-label", NAMES[one.quantity]);
       by("drift-pictures").append(make("figure", {}, title, place, make("figcaption", {},
