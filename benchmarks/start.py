@@ -33,14 +33,20 @@ _PROMISED = {
     "`clv models list`": 1.0,
 }
 
+_METHOD = (
+    "Processes of their own with the libraries in the file cache and a "
+    f"copy of the champion's bundle from the last start; medians of {ROUNDS} rounds. CPU seconds "
+    "are the process's own until then."
+)
+
 Taken = tuple[float, float]
 
 
 def start(home: Path) -> str:
     """The section; `home` is a CLV_HOME with a champion.
 
-    The first round is not counted: it reads the libraries from the disk and keeps the champion's
-    bundle for a restart.
+    The round before the first is not counted: it brings the libraries into the file cache and
+    keeps the champion's bundle for a restart.
     """
     variables = {**os.environ, "CLV_HOME": str(home), "CLV_LOG_LEVEL": "WARNING"}
     variables.pop("MLFLOW_TRACKING_URI", None)
@@ -57,9 +63,7 @@ def start(home: Path) -> str:
     lines = [
         "## Starting",
         "",
-        "Processes of their own with the libraries in the file cache, medians of "
-        f"{ROUNDS} rounds. CPU seconds are those of the process until then; where they are as many "
-        "as the wall's, nothing but the work itself was waited for.",
+        _METHOD,
         "",
         "| | wall (s) | CPU (s) | promised wall (s) |",
         "|---|--:|--:|--:|",

@@ -13,6 +13,7 @@ import duckdb
 
 from clv.data.findings import Finding
 from clv.data.formulas import unescaped_sql
+from clv.data.kinds import KINDS, TEXT_FILES, WORKBOOKS
 from clv.data.numbers import AMBIGUOUS, NumberFormat
 from clv.data.sources.duck import DuckDBSource, attach, attach_table, connect, literal, lock, quote
 from clv.data.sources.opened import (
@@ -25,7 +26,7 @@ from clv.data.sources.opened import (
     prepared,
     require_sound_gzip,
 )
-from clv.data.sources.source import KINDS, TEXT_FILES, WORKBOOKS, unreadable
+from clv.data.sources.source import unreadable
 from clv.data.sources.workbooks import sheet_to_csv
 from clv.errors import DataError
 from clv.schema import NOBODY
