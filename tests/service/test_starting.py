@@ -133,6 +133,29 @@ def test_a_restart_answers_before_a_registry_that_nobody_wrote_to(
         assert predicted.result(60).json()["model_version"] == number
 
 
+# Says on which path anything was imported.
+SAYS_IMPORTS = """
+import sys
+from clv.service.middleware import Gate
+answered = Gate.__call__
+async def answer(self, scope, receive, send):
+    before = set(sys.modules)
+    await answered(self, scope, receive, send)
+    if scope["type"] == "http":
+        print("imported for", scope["path"], sorted(set(sys.modules) - before), flush=True)
+Gate.__call__ = answer
+"""
+
+
+def test_what_a_prediction_needs_is_imported_before_anybody_asks(trained_home: Path) -> None:
+    with serving(trained_home, prelude=SAYS_IMPORTS) as server, server.client() as client:
+        assert client.post("/api/predict", json=PASSENGER).status_code == 200
+        batch = client.post("/api/predict/batch", json={"passengers": [PASSENGER]})
+        assert batch.status_code == 200
+    assert "imported for /api/predict []" in server.log()
+    assert "imported for /api/predict/batch []" in server.log()
+
+
 def test_several_workers_serve_and_count_together(trained_home: Path, tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
     body = {"id": 5, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
