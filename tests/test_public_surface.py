@@ -30,15 +30,49 @@ def test_a_module_offers_what_it_says(name: str) -> None:
     assert offered or not has_code or (module.__file__ and module.__file__.endswith("__init__.py"))
 
 
+def modules_after(code: str) -> set[str]:
+    """The packages that a fresh process has imported by the end of some code."""
+    ended = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*sys.modules)"
+    finished = subprocess.run(
+        [sys.executable, "-c", ended], capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in finished.stdout.splitlines()[-1].split()}
+
+
+#: What takes long to import, and hardly a command or request needs.
+HEAVY = {
+    "alembic",
+    "duckdb",
+    "ibis",
+    "lightgbm",
+    "mlflow",
+    "narwhals",
+    "pandas",
+    "plotly",
+    "pyarrow",
+    "pyspark",
+    "scipy",
+    "sklearn",
+}
+
+
 def test_help_waits_for_no_heavy_library() -> None:
-    heavy = {"mlflow", "duckdb", "pyarrow", "sklearn", "sqlalchemy", "plotly"}
-    loaded = subprocess.run(
-        [sys.executable, "-c", "import clv.cli, sys; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert heavy.isdisjoint(loaded)
+    loaded = modules_after("from clv.cli import main; sys.argv[1:] = ['--help']; main()")
+    assert "typer" in loaded
+    assert not (HEAVY | {"fastapi", "numpy", "pydantic", "sqlalchemy"}) & loaded
+
+
+def test_a_server_imports_no_heavy_library_before_somebody_needs_it() -> None:
+    loaded = modules_after("import clv.cli, clv.service.server, clv.service.app")
+    assert {"fastapi", "numpy", "sqlalchemy", "uvicorn"} <= loaded
+    assert not HEAVY & loaded
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_what_migrates(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
+    opened = f"import clv.tracking as t; t.upgrade(t.open_database({url!r}))"
+    assert "alembic" in modules_after(opened)
+    assert "alembic" not in modules_after(opened)
 
 
 def test_a_server_runs_where_nothing_is_installed_that_trains() -> None:

@@ -490,7 +490,7 @@ def test_what_a_server_sends_is_kept_whole_or_not_at_all(
             raise MlflowException("the connection broke")
         return shutil.copy(stored.parent / artifact_path, dst_path)
 
-    monkeypatch.setattr("clv.registry.registry.download_artifacts", download)
+    monkeypatch.setattr("clv.registry.library.download_artifacts", download)
     monkeypatch.setattr("clv.registry.store.Store.is_server", True)
     with pytest.raises(RegistryError, match="the connection broke"):
         registry.bundle(number)

@@ -19,6 +19,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clv.errors import DataError
+from clv.window import (
+    DEFAULT_PREDICTIONS,
+    DEFAULT_RIDES,
+    DEFAULT_TABLE,
+    MAX_FREQUENCY,
+    MAX_MONETARY,
+    Column,
+    Window,
+)
 
 __all__ = [
     "CLOCK_TOLERANCE",
@@ -54,11 +63,6 @@ Instants = NDArray[np.datetime64]  # microseconds, UTC
 #: Moments up to so far ahead are taken for now: clocks of two machines differ.
 CLOCK_TOLERANCE = timedelta(minutes=1)
 
-#: Where an activity table is looked for in a database, unless told otherwise.
-DEFAULT_TABLE = "passenger_activity_after_registration"
-#: Where a ride log is, and where predictions go.
-DEFAULT_RIDES, DEFAULT_PREDICTIONS = "rides", "predictions"
-
 #: What the column that identifies the customer may be called.
 ID_NAMES = ("id", "passenger_id", "customer_id")
 
@@ -89,111 +93,6 @@ NOBODY = frozenset(
 #: Order of the features in every matrix and table of cells.
 FEATURES = ("recency", "frequency", "monetary")
 RECENCY, FREQUENCY, MONETARY = range(3)
-
-# Far beyond any passenger, near enough to catch an id or a timestamp in the wrong column.
-MAX_FREQUENCY = 10_000
-MAX_MONETARY = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: the names it may have, and the values it may hold.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The name in tables first, then other names that are understood.
-    low, high : float
-        Smallest and largest valid value, both valid.
-    whole : bool
-        Whether only whole numbers are valid.
-    meaning : str
-        What a value says, with its unit; shown in error messages.
-    """
-
-    names: tuple[str, ...]
-    low: float
-    high: float
-    whole: bool
-    meaning: str
-
-    @property
-    def name(self) -> str:
-        """The name in tables."""
-        return self.names[0]
-
-    @property
-    def expected(self) -> str:
-        """The valid values, in words."""
-        kind = "a whole number" if self.whole else "a number"
-        return f"{kind} from {self.low:,.0f} to {self.high:,.0f}"
-
-
-@dataclass(frozen=True)  # without slots: it is sent to executors
-class Window:
-    """Days after registration that are observed, and days until the outcome is known."""
-
-    observation_days: int = 7
-    horizon_days: int = 30
-
-    def __str__(self) -> str:
-        return f"{self.observation_days} observed days for day {self.horizon_days}"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.observation_days < self.horizon_days:
-            raise ValueError(
-                f"observation_days={self.observation_days}, horizon_days={self.horizon_days}: "
-                "expected 0 < observation_days < horizon_days."
-            )
-
-    @property
-    def features(self) -> tuple[Column, Column, Column]:
-        """The three feature columns, in the order of `FEATURES`."""
-        days = self.observation_days
-        return (
-            Column(
-                (f"recency_{days}",),
-                0,
-                days,
-                True,
-                "day of the last ride, counted from registration",
-            ),
-            Column(
-                (f"frequency_{days}",), 0, MAX_FREQUENCY, True, f"rides in the first {days} days"
-            ),
-            Column(
-                (f"monetary_value_{days}", f"monetary_{days}"),
-                0,
-                MAX_MONETARY,
-                False,
-                f"money spent in the first {days} days",
-            ),
-        )
-
-    @property
-    def outcome(self) -> Column:
-        """Money spent from registration to the horizon; it contains the observation window."""
-        days = self.horizon_days
-        return Column(
-            (f"monetary_value_{days}", f"monetary_{days}"),
-            0,
-            MAX_MONETARY,
-            False,
-            f"money spent in the first {days} days",
-        )
-
-    @property
-    def rides_due(self) -> Column:
-        """Rides from registration to the horizon; optional, they tell who returned."""
-        days = self.horizon_days
-        return Column(
-            (f"frequency_{days}",), 0, MAX_FREQUENCY, True, f"rides in the first {days} days"
-        )
-
-    @property
-    def prediction(self) -> str:
-        """Name of the predicted outcome."""
-        return f"monetary_{self.horizon_days}"
 
 
 @dataclass(frozen=True)  # without slots: they are sent to executors

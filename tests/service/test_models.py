@@ -84,16 +84,27 @@ class FakeRegistry:
 
 
 class FakeLast:
-    """Keeps nothing but the last."""
+    """Keeps nothing but the last; nothing is known of changes to `registry` while it is empty."""
 
     def __init__(self) -> None:
         self.kept: tuple[str, Path] | None = None
+        self.registry = self.confirmed = ""
 
     def keep(self, number: str, bundle: Path) -> None:
         self.kept = number, bundle
 
     def find(self) -> tuple[str, Path] | None:
         return self.kept
+
+    def mark(self) -> str:
+        return self.registry
+
+    def confirm(self, number: str, mark: str) -> None:
+        assert self.kept is not None
+        self.confirmed = mark if self.kept[0] == number else self.confirmed
+
+    def is_champion(self) -> bool:
+        return self.registry != "" and self.registry == self.confirmed
 
 
 def models_of(fake: FakeRegistry, last: FakeLast | None = None) -> Models:
@@ -225,7 +236,8 @@ def test_a_start_without_the_registry_serves_what_served_last(fake: FakeRegistry
     models_of(fake, last).refresh()
     fake.named = "away"
     restarted = models_of(fake, last)
-    restarted.start(first_look_s=30)
+    restarted.start()
+    restarted.wait(first_look_s=30)
     try:
         assert restarted.current().champion.version == "1"
         assert restarted.warnings() == ["The registry is away: nobody is told of a new champion."]
@@ -244,7 +256,8 @@ def test_a_registry_that_hangs_does_not_hold_up_the_start(fake: FakeRegistry) ->
             return {"champion": "3"}
 
     restarted = models_of(Hanging(fake.bundles), last)
-    restarted.start(first_look_s=0.01)
+    restarted.start()
+    restarted.wait(first_look_s=0.01)
     try:
         assert restarted.current().champion.version == "1"
         hangs.set()
@@ -258,12 +271,115 @@ def test_a_registry_that_hangs_does_not_hold_up_the_start(fake: FakeRegistry) ->
         restarted.stop()
 
 
+class Unanswering(FakeRegistry):
+    """Is asked, and does not answer until it may."""
+
+    def __init__(self, bundles: dict[str, Path]) -> None:
+        super().__init__(bundles)
+        self.may = threading.Event()
+
+    def aliases(self) -> dict[str, str]:
+        assert self.may.wait(60)
+        return super().aliases()
+
+
+def test_a_champion_of_a_registry_that_nobody_wrote_to_serves_before_it_answers(
+    fake: FakeRegistry,
+) -> None:
+    last = FakeLast()
+    last.registry, fake.named = "as it was", "1"
+    models_of(fake, last).refresh()
+    asked = Unanswering(fake.bundles)
+    asked.named, asked.challenger = "1", "3"
+    restarted = models_of(asked, last)
+    restarted.start()
+    try:
+        assert restarted.current().champion.version == "1"
+        assert restarted.warnings() == ["The registry has not answered since the start."]
+        asked.may.set()
+        restarted.wait(first_look_s=60)
+        assert restarted.versions() == {"champion": "1", "challenger": "3"}
+        assert restarted.warnings() == []
+    finally:
+        asked.may.set()
+        restarted.stop()
+
+
+def test_a_registry_that_was_written_to_is_asked_before_anybody_is_answered(
+    fake: FakeRegistry,
+) -> None:
+    last = FakeLast()
+    last.registry, fake.named = "as it was", "1"
+    models_of(fake, last).refresh()
+    last.registry = "written to"
+    asked = Unanswering(fake.bundles)
+    asked.named = "3"
+    restarted = models_of(asked, last)
+    restarted.start()
+    try:
+        assert not restarted.serves
+        asked.may.set()
+        restarted.wait(first_look_s=60)
+        assert restarted.current().champion.version == "3"
+    finally:
+        asked.may.set()
+        restarted.stop()
+
+
+def test_a_registry_whose_bundle_was_spoilt_while_nobody_served_is_warned_of(
+    fake: FakeRegistry,
+) -> None:
+    last = FakeLast()
+    last.registry, fake.named = "as it was", "1"
+    models_of(fake, last).refresh()
+    fake.bundles["1"] = fake.bundles["2"]
+    last.kept = "1", fake.bundles["3"]
+    restarted = models_of(fake, last)
+    restarted.start()
+    restarted.wait(first_look_s=60)
+    restarted.stop()
+    assert restarted.current().champion.version == "1"
+    assert restarted.warnings() == ["Version 1 is champion and was refused: it cannot be loaded."]
+
+
+def test_whoever_writes_to_a_registry_in_a_file_makes_it_be_asked_again(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    settings = Settings(home=Path(shutil.copytree(trained_home, tmp_path / "home")))
+    registry, last = open_registry(settings), LastServed(settings)
+    last.keep("1", registry.bundle("1"))
+    assert not last.is_champion(), "nobody has said so yet"
+    last.confirm("2", last.mark())
+    assert not last.is_champion(), "another version is kept"
+    last.confirm("1", last.mark())
+    assert last.is_champion()
+    assert LastServed(settings).is_champion()
+    assert registry.versions()[0].number == "1"
+    assert last.is_champion(), "reading changes nothing"
+    registry.explain("1", "written to")
+    assert not last.is_champion()
+    last.confirm("1", last.mark())
+    assert last.is_champion()
+    log = settings.root / "mlflow.sqlite-wal"
+    log.write_bytes(b"rows that are not in the file yet")
+    assert not last.is_champion()
+    log.unlink()
+    (settings.root / "mlflow.sqlite").unlink()
+    assert not last.is_champion()
+
+
+def test_a_registry_that_is_no_file_is_always_asked(tmp_path: Path) -> None:
+    last = LastServed(Settings(home=tmp_path, MLFLOW_TRACKING_URI="http://127.0.0.1:9"))
+    assert last.mark() == ""
+
+
 def test_what_was_kept_and_altered_since_is_not_served(fake: FakeRegistry) -> None:
     last = FakeLast()
     last.kept = "2", fake.bundles["2"]
     fake.named = "away"
     models = models_of(fake, last)
-    models.start(first_look_s=30)
+    models.start()
+    models.wait(first_look_s=30)
     models.stop()
     with pytest.raises(NotTrainedError, match="The registry is away"):
         models.current()

@@ -1,16 +1,23 @@
 """What can fail as a service starts is one clear line and exit 1 or 2, not a traceback."""
 
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 
-from support.server import serving
+from clv.registry import RunRecord, open_registry
+from clv.settings import Settings
+from support.server import Server, serving
+from support.waiting import until
+
+PASSENGER = {"id": 5, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
 
 
 def start(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +62,98 @@ def test_an_unreachable_database_is_said_without_its_password(tmp_path: Path) ->
     complaint = the_complaint(start(tmp_path, CLV_PORT="0", CLV_DATABASE_URL=url))
     assert "127.0.0.1:9" in complaint
     assert "geheim" not in complaint
+
+
+def predict(server: Server) -> httpx.Response:
+    with server.client() as client:
+        return client.post("/api/predict", json=PASSENGER)
+
+
+# The registry answers once a file is there.
+WAITS = """
+import time
+from pathlib import Path
+from clv.registry import Registry
+from clv.service import app
+app._FIRST_LOOK_S = 600
+answers = Registry.aliases
+def aliases(self):
+    while not Path({file!r}).exists():
+        time.sleep(0.02)
+    return answers(self)
+Registry.aliases = aliases
+"""
+
+
+def test_who_asks_before_the_registry_has_answered_waits_and_health_does_not(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    home, file = Path(shutil.copytree(trained_home, tmp_path / "home")), tmp_path / "answers"
+    prelude = WAITS.format(file=str(file))
+    with (
+        serving(home, prelude=prelude, looked=False) as server,
+        server.client() as client,
+        ThreadPoolExecutor() as threads,
+    ):
+        predicted = threads.submit(predict, server)
+        ready = client.get("/ready")
+        assert ready.status_code == 503
+        assert "has not answered since the start" in ready.json()["detail"]
+        assert client.get("/health").status_code == 200
+        assert not predicted.done()
+        file.touch()
+        assert predicted.result(60).status_code == 200
+        until(lambda: client.get("/ready").status_code == 200)
+
+
+def test_a_restart_answers_before_a_registry_that_nobody_wrote_to(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    home, file = Path(shutil.copytree(trained_home, tmp_path / "home")), tmp_path / "answers"
+    prelude = WAITS.format(file=str(file))
+    with serving(home):
+        pass
+    with serving(home, prelude=prelude, looked=False) as server, server.client() as client:
+        assert client.post("/api/predict", json=PASSENGER).json()["model_version"] == "1"
+        ready = client.get("/ready").json()
+        assert ready["model_version"] == "1"
+        assert ready["warnings"] == ["The registry has not answered since the start."]
+        file.touch()
+        until(lambda: client.get("/ready").json()["warnings"] == [])
+    file.unlink()
+    registry = open_registry(Settings(home=home))
+    number = registry.register(registry.bundle("1"), [], RunRecord("again", {}, {}), {})
+    registry.promote(number, "newer")
+    with (
+        serving(home, prelude=prelude, looked=False) as server,
+        ThreadPoolExecutor() as threads,
+    ):
+        predicted = threads.submit(predict, server)
+        file.touch()
+        assert predicted.result(60).json()["model_version"] == number
+
+
+# Says on which path anything was imported.
+SAYS_IMPORTS = """
+import sys
+from clv.service.middleware import Gate
+answered = Gate.__call__
+async def answer(self, scope, receive, send):
+    before = set(sys.modules)
+    await answered(self, scope, receive, send)
+    if scope["type"] == "http":
+        print("imported for", scope["path"], sorted(set(sys.modules) - before), flush=True)
+Gate.__call__ = answer
+"""
+
+
+def test_what_a_prediction_needs_is_imported_before_anybody_asks(trained_home: Path) -> None:
+    with serving(trained_home, prelude=SAYS_IMPORTS) as server, server.client() as client:
+        assert client.post("/api/predict", json=PASSENGER).status_code == 200
+        batch = client.post("/api/predict/batch", json={"passengers": [PASSENGER]})
+        assert batch.status_code == 200
+    assert "imported for /api/predict []" in server.log()
+    assert "imported for /api/predict/batch []" in server.log()
 
 
 def test_several_workers_serve_and_count_together(trained_home: Path, tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ AnonymousAccess.of = classmethod(
 """
 
 
-_UNANSWERED = "There is no model: The registry has not answered since the start."
+_UNANSWERED = "The registry has not answered since the start."
+# A registry that hangs never does; so often is a server asked that answers all the same.
+_PATIENCE = 100
 
 
 @dataclass
@@ -85,8 +87,9 @@ def start(
     database_url: str = "",
     environment: dict[str, str] | None = None,
     prelude: str = "",
+    looked: bool = True,
 ) -> Server:
-    """Serve `home`; the server is up and has looked at the registry, if that answers.
+    """Serve `home`; the server is up and, if `looked`, has looked at a registry that answers.
 
     `prelude` is Python that its process runs first.
     """
@@ -108,7 +111,7 @@ def start(
         )
     server = Server(f"http://127.0.0.1:{port}", process, output)
     try:
-        _wait(server)
+        _wait(server, looked=looked)
     except BaseException:
         process.kill()
         process.wait()
@@ -123,10 +126,16 @@ def serving(
     database_url: str = "",
     environment: dict[str, str] | None = None,
     prelude: str = "",
+    looked: bool = True,
 ) -> Iterator[Server]:
     """Serve `home` until the block ends, and well."""
     server = start(
-        home, *arguments, database_url=database_url, environment=environment, prelude=prelude
+        home,
+        *arguments,
+        database_url=database_url,
+        environment=environment,
+        prelude=prelude,
+        looked=looked,
     )
     try:
         yield server
@@ -136,19 +145,21 @@ def serving(
         assert "leaked" not in server.log()
 
 
-def _wait(server: Server) -> None:
+def _wait(server: Server, *, looked: bool) -> None:
+    answered = 0
     transport = httpx.HTTPTransport(retries=0)
     with httpx.Client(transport=transport, trust_env=False) as client:
         for _ in range(1200):
             if server.process.poll() is not None:
                 raise AssertionError(f"The server ended as it started:\n{server.log()}")
             try:
-                # A first look at the registry that takes longer is not waited for by the start.
-                if (
-                    client.get(f"{server.url}/health", timeout=5).status_code == 200
-                    and _UNANSWERED not in client.get(f"{server.url}/ready", timeout=5).text
-                ):
-                    return
+                if client.get(f"{server.url}/health", timeout=5).status_code == 200:
+                    # The start does not wait for the first look at the registry.
+                    if not looked or answered > _PATIENCE:
+                        return
+                    if _UNANSWERED not in client.get(f"{server.url}/ready", timeout=5).text:
+                        return
+                    answered += 1
             except httpx.TransportError:
                 pass
             # Waiting for a process to start is not timing it: nothing is asserted about how long.

@@ -26,7 +26,7 @@ from clv.tracking import (
     upgrade,
 )
 from clv.tracking.migrate import downgrade
-from clv.tracking.tables import VERSION_TABLE
+from clv.tracking.tables import REVISION, VERSION_TABLE
 
 HEAD = ScriptDirectory(str(migrate.SCRIPTS)).get_current_head()
 
@@ -87,7 +87,10 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(present, folder)
         (folder / "versions" / "9999_next.py").write_text(script)
-        monkeypatch.setattr(migrate, "SCRIPTS", folder if script else present)
+        scripts = folder if script else present
+        monkeypatch.setattr(migrate, "SCRIPTS", scripts)
+        newest = ScriptDirectory(str(scripts)).get_current_head()
+        monkeypatch.setattr("clv.tracking.revision.REVISION", newest)
 
     return install
 
@@ -95,6 +98,10 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 def read(engine: Engine, query: str) -> list[object]:
     with engine.connect() as connection:
         return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_the_tables_are_of_the_newest_revision() -> None:
+    assert HEAD == REVISION
 
 
 def test_the_migrations_build_exactly_the_tables_of_the_code(engine: Engine) -> None:

@@ -1,13 +1,17 @@
 """Who is chosen, with the value to bid for each: what an advertising platform is uploaded."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pyarrow as pa
 
 from clv.bundle import to_cents
 from clv.campaign.offer import Campaign
 from clv.campaign.segment import Segment
 from clv.campaign.verdict import Evaluation
 from clv.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["CAP_SHARE", "chosen", "number_chosen"]
 
@@ -31,7 +35,7 @@ def chosen(
     customers: int,
     *,
     cap: float | None = None,
-) -> pa.Table:
+) -> "pa.Table":
     """The best `customers` members, best first.
 
     Parameters
@@ -57,6 +61,8 @@ def chosen(
     DataError
         Where there are not so many, or the cap is below 0.
     """
+    import pyarrow as pa  # noqa: PLC0415 - a server that is never sent a list does without
+
     if not 0 <= customers <= len(segment):
         raise DataError(
             f"{customers:,} passengers cannot be chosen of {len(segment):,}: expected 0 to "

@@ -26,10 +26,10 @@ from clv.cli import (
     training,
     validation,
 )
+from clv.cli.environment import unknown_variables
 from clv.cli.show import complain, note, say
 from clv.cli.signals import ending_tidily
 from clv.errors import ClvError, UsageError
-from clv.settings import unknown_variables
 
 __all__ = ["app", "main"]
 
@@ -54,7 +54,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    _version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
@@ -62,6 +62,8 @@ def options(
     ] = False,
 ) -> None:
     """Predict what a new customer will spend in their first month from their first week."""
+    for warning in unknown_variables():
+        note(warning)
 
 
 app.command("train")(training.train)
@@ -88,8 +90,6 @@ app.add_typer(database.app, name="db")
 
 def main() -> None:
     """Run the command line; an expected error is one line, not a traceback."""
-    for warning in unknown_variables():
-        note(warning)
     try:
         with ending_tidily():
             app(prog_name="clv")

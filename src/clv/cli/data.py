@@ -1,12 +1,15 @@
 """`clv sample-data`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.show import JsonOption, note, print_json, rows_done, say, shown
-from clv.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from clv.settings import Settings
 
 __all__ = ["sample_activity", "sample_data"]
 
@@ -47,7 +50,7 @@ def sample_data(
     say(f"{files.ride_rows:,} rides: {shown(files.rides)}")
 
 
-def sample_activity(settings: Settings) -> Path:
+def sample_activity(settings: "Settings") -> Path:
     """The activity table of the sample data, generated where it is missing."""
     from clv.data.sample import write_sample
 

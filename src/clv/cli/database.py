@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.show import JsonOption, ask, audited, note, print_json, say, shown
 from clv.clock import utc_now
 from clv.errors import OutputError, StoreError
-from clv.settings import load_settings
 
 __all__ = ["app", "backup", "restore"]
 

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.scoring import LevelOption, ModelVersion, predictor_of
 from clv.cli.show import note, summary_of
 from clv.errors import UsageError
-from clv.schema import DEFAULT_TABLE
-from clv.settings import load_settings
+from clv.window import DEFAULT_TABLE
 
 __all__ = ["app"]
 

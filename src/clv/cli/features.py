@@ -21,7 +21,7 @@ from clv.cli.rides import RideOptions, instant, with_ride_options
 from clv.cli.show import JsonOption, note, print_json, show_findings, summary_of
 from clv.clock import utc_now
 from clv.errors import UsageError
-from clv.schema import DEFAULT_RIDES, Window
+from clv.window import DEFAULT_RIDES, Window
 
 if TYPE_CHECKING:
     from clv.features import Features

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.outcomes import tracking
 from clv.cli.show import JsonOption, ask, audited, print_json, rows_done, say
 from clv.clock import utc_now
 from clv.errors import UsageError
-from clv.settings import load_settings
 
 __all__ = ["app", "prune"]
 

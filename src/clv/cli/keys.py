@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.show import JsonOption, audited, note, print_json, say, table
 from clv.clock import utc_now
-from clv.settings import load_settings
 
 if TYPE_CHECKING:
     from clv.tracking import ApiKey, KeyStore

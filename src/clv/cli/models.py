@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.scoring import predictor_of
 from clv.cli.show import JsonOption, audited, print_json, say, table
 from clv.cli.user import user
-from clv.settings import load_settings
 
 if TYPE_CHECKING:
     from clv.registry import Registry

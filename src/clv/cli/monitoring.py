@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.outcomes import tracking
 from clv.cli.show import JsonOption, figure, note, print_json, say, table
 from clv.clock import utc_now
-from clv.settings import load_settings
 
 if TYPE_CHECKING:
     from clv.monitoring import LiveQuality, Monitoring, VersionQuality

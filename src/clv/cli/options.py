@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clv.errors import UsageError
-from clv.schema import Window
+from clv.window import Window
 
 if TYPE_CHECKING:
     from clv.data.numbers import NumberFormat

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.options import DecimalOption, TableOption, ThousandsOption, number_format
 from clv.cli.show import JsonOption, note, print_json, rows_done, say, show_findings
 from clv.clock import utc_now
 from clv.errors import DataError
-from clv.schema import DEFAULT_TABLE, Window
-from clv.settings import Settings, load_settings
+from clv.window import DEFAULT_TABLE, Window
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from clv.data.outcomes import OutcomeBatch
+    from clv.settings import Settings
     from clv.tracking import Outcome
 
 __all__ = ["app", "tracking"]
@@ -27,7 +28,7 @@ app = typer.Typer(help="Import outcomes: the actual spend of passengers.", no_ar
 
 
 @contextmanager
-def tracking(settings: Settings) -> Iterator["Engine"]:
+def tracking(settings: "Settings") -> Iterator["Engine"]:
     """The tracking database, its tables brought up to date."""
     from clv.tracking import open_database, upgrade
 

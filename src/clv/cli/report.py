@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.scoring import ModelVersion
 from clv.cli.show import JsonOption, print_json, say, shown, table
-from clv.settings import load_settings
 
 __all__ = ["report"]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.options import (
     DecimalOption,
     JobsOption,
@@ -19,8 +20,7 @@ from clv.cli.training import require_training_libraries
 from clv.cli.user import user
 from clv.clock import utc_now
 from clv.errors import BundleError
-from clv.schema import DEFAULT_TABLE, Window
-from clv.settings import load_settings
+from clv.window import DEFAULT_TABLE, Window
 
 if TYPE_CHECKING:
     from clv.data.checks import History

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.options import (
     DecimalOption,
     MasterOption,
@@ -16,12 +17,12 @@ from clv.cli.options import (
 )
 from clv.cli.show import JsonOption, print_json, rows_done, show_findings, summary_of
 from clv.errors import UsageError
-from clv.schema import DEFAULT_PREDICTIONS, DEFAULT_TABLE
-from clv.settings import Settings, load_settings
+from clv.window import DEFAULT_PREDICTIONS, DEFAULT_TABLE
 
 if TYPE_CHECKING:
     from clv.bundle import Predictor
     from clv.scoring import DatabaseTable
+    from clv.settings import Settings
 
 __all__ = ["LevelOption", "ModelVersion", "predictor_of", "score"]
 
@@ -40,7 +41,7 @@ LevelOption = Annotated[
 ]
 
 
-def predictor_of(settings: Settings, version: str | None) -> "Predictor":
+def predictor_of(settings: "Settings", version: str | None) -> "Predictor":
     """The model of a version, or the champion."""
     from clv.bundle import Predictor
     from clv.registry import open_registry

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.options import (
     DecimalOption,
     RawOption,
@@ -16,8 +17,7 @@ from clv.cli.options import (
 from clv.cli.scoring import ModelVersion, predictor_of
 from clv.cli.show import JsonOption, note, print_json, say, table
 from clv.errors import UsageError
-from clv.schema import DEFAULT_TABLE
-from clv.settings import load_settings
+from clv.window import DEFAULT_TABLE
 
 if TYPE_CHECKING:
     from clv.campaign.verdict import Estimate, Evaluation

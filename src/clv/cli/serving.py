@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.show import note
 from clv.cli.signals import end_at_once
-from clv.settings import load_settings
 
 __all__ = ["serve"]
 

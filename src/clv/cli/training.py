@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from clv.cli.data import sample_activity
+from clv.cli.environment import load_settings
 from clv.cli.features import require_ibis
 from clv.cli.options import (
     DecimalOption,
@@ -25,8 +26,7 @@ from clv.cli.show import JsonOption, Stages, note, print_json, say, show_finding
 from clv.cli.user import user
 from clv.clock import utc_now
 from clv.errors import BundleError, UsageError
-from clv.schema import DEFAULT_RIDES, DEFAULT_TABLE, Window
-from clv.settings import Settings, load_settings
+from clv.window import DEFAULT_RIDES, DEFAULT_TABLE, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from clv.data.checks import History
     from clv.data.numbers import NumberFormat
     from clv.registry import Registry
+    from clv.settings import Settings
     from clv.training import Release, TrainingResult
 
 __all__ = ["require_training_libraries", "train"]
@@ -200,7 +201,7 @@ def _history_of_rides(
     data: str | None,
     table_name: str | None,
     window: Window,
-    settings: Settings,
+    settings: "Settings",
     log: RideOptions,
     numbers: "NumberFormat",
 ) -> "History":
@@ -263,7 +264,7 @@ def _usable_champion(registry: "Registry") -> str | None:
     return number
 
 
-def _is_sample(file: Path | None, settings: Settings) -> bool:
+def _is_sample(file: Path | None, settings: "Settings") -> bool:
     """Whether these are our generated passengers, also where --data names them."""
     samples = (settings.root / "sample").glob("activity.*")
     return file is not None and any(file.samefile(sample) for sample in samples)

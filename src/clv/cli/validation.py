@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clv.cli.environment import load_settings
 from clv.cli.options import DecimalOption, TableOption, ThousandsOption, number_format
 from clv.cli.scoring import ModelVersion, predictor_of
 from clv.cli.show import JsonOption, figure, note, print_json, say, show_findings, shown, table
-from clv.schema import DEFAULT_TABLE
-from clv.settings import load_settings
+from clv.window import DEFAULT_TABLE
 
 if TYPE_CHECKING:
     from clv.evaluation import Validation

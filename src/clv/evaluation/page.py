@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,13 @@ from clv.evaluation.figures import (
 from clv.evaluation.style import Picture
 from clv.evaluation.validate import Validation
 from clv.files import write_text
+from clv.prose import day, prose
 
 __all__ = [
     "REPORT_JSON",
     "REPORT_PAGE",
     "TO_COME",
-    "day",
     "pictures_of",
-    "prose",
     "render_page",
     "write_page",
 ]
@@ -90,23 +88,6 @@ def render_page(template: str, loader: jinja2.BaseLoader, values: Mapping[str, A
 def _number(value: float, form: str) -> str:
     """A number, or a dash where it could not be computed."""
     return format(value, form) if value == value else "–"  # noqa: PLR0124 - NaN
-
-
-def day(at: date | str) -> str:
-    """A date as all pages write it: 14 Sep 2026."""
-    return f"{date.fromisoformat(str(at)[:10]):%-d %b %Y}"
-
-
-def prose(text: str) -> Markup:
-    """Text in which code stands in backticks."""
-    parts = escape(text).split("`")
-    # Escaped above; a backtick without its partner stays what it is.
-    if len(parts) % 2 == 0:
-        return Markup("`").join(parts)
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else part
-        for number, part in enumerate(parts)
-    )
 
 
 def _with_contents(body: str) -> Markup:

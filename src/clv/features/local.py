@@ -11,12 +11,11 @@ import ibis
 import pyarrow as pa
 
 from clv.data.formulas import escaped_sql
+from clv.data.kinds import TEXT_FILES, WORKBOOKS
 from clv.data.numbers import NumberFormat
 from clv.data.output import is_csv
 from clv.data.sources import (
     NO_INSTALLS,
-    TEXT_FILES,
-    WORKBOOKS,
     DuckDBSource,
     open_source,
     require_other_file,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from clv.data.kinds import TEXT_FILES
 from clv.data.numbers import NumberFormat
-from clv.data.sources import TEXT_FILES
 from clv.features.engine import Engine, Opened
 from clv.spark import failures_told, read_table, spark_session, write_whole
 

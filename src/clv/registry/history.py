@@ -9,16 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
-import clv.offline  # noqa: F401 - before MLflow
-
-# isort: split
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 __all__ = ["LONGEST", "Action", "Alias", "Decision", "decisions", "recorded"]
 
@@ -63,7 +60,7 @@ class Decision:
 
 @contextmanager
 def recorded(
-    client: MlflowClient,
+    client: "MlflowClient",
     experiment: str,
     action: Action,
     version: str,
@@ -96,12 +93,14 @@ def recorded(
     try:
         yield
     except BaseException:
+        from clv.registry.library import MlflowException
+
         with suppress(MlflowException, SQLAlchemyError, OSError):
             client.set_terminated(run.info.run_id, "FAILED")
         raise
 
 
-def decisions(client: MlflowClient, experiment: str) -> list[Decision]:
+def decisions(client: "MlflowClient", experiment: str) -> list[Decision]:
     """The last thousand decisions, newest first."""
     query = "attributes.status = 'FINISHED'"
     order = ["attributes.start_time DESC"]
@@ -109,7 +108,7 @@ def decisions(client: MlflowClient, experiment: str) -> list[Decision]:
     return [_decision(run) for run in found if _TAG + "version" in run.data.tags]
 
 
-def _decision(run: Run) -> Decision:
+def _decision(run: "Run") -> Decision:
     tags = {name.removeprefix(_TAG): value for name, value in run.data.tags.items()}
     return Decision(
         at=datetime.fromtimestamp(run.info.start_time / 1000, UTC),

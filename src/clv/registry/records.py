@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import clv.offline  # noqa: F401 - before MLflow
-
-# isort: split
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
-from mlflow.entities.model_registry import ModelVersion
+from typing import TYPE_CHECKING
 
 from clv.registry.untrusted import version_number
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 __all__ = ["RunRecord", "Version", "log_child", "log_run", "version_of"]
 
@@ -38,7 +36,7 @@ class RunRecord:
     candidates: Sequence["RunRecord"] = ()
 
 
-def version_of(version: ModelVersion, aliases: Mapping[str, str]) -> Version:
+def version_of(version: "ModelVersion", aliases: Mapping[str, str]) -> Version:
     """As MLflow has it, in our words."""
     tags = dict(version.tags)
     number = version_number(version.version)
@@ -52,15 +50,17 @@ def version_of(version: ModelVersion, aliases: Mapping[str, str]) -> Version:
     )
 
 
-def log_child(client: MlflowClient, experiment: str, parent: str, record: RunRecord) -> None:
+def log_child(client: "MlflowClient", experiment: str, parent: str, record: RunRecord) -> None:
     """Log a run of its own below the run of the training."""
     child = client.create_run(experiment, run_name=record.name, tags={"mlflow.parentRunId": parent})
     log_run(client, child.info.run_id, record)
     client.set_terminated(child.info.run_id)
 
 
-def log_run(client: MlflowClient, run_id: str, record: RunRecord) -> None:
+def log_run(client: "MlflowClient", run_id: str, record: RunRecord) -> None:
     """Log parameters and metrics."""
+    from clv.registry.library import Metric, Param
+
     client.log_batch(
         run_id,
         metrics=[Metric(name, value, 0, 0) for name, value in record.metrics.items()],

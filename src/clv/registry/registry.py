@@ -7,18 +7,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from sqlalchemy.exc import SQLAlchemyError
-
-import clv.offline  # noqa: F401 - before MLflow
-
-# isort: split
-from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
-from mlflow.exceptions import MlflowException
 
 from clv.errors import (
     BundleError,
@@ -32,6 +25,10 @@ from clv.registry.records import RunRecord, Version, log_child, log_run, version
 from clv.registry.store import Store
 from clv.registry.untrusted import named, run_of, version_numbers, wanted_files
 from clv.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
 __all__ = ["NO_REASON", "Registry", "open_registry"]
 
@@ -141,6 +138,8 @@ class Registry:
 
     def _artefact(self, number: str, name: str) -> Path:
         """A file or folder of the run that made a version; downloaded once from a server."""
+        from clv.registry.library import MlflowException, download_artifacts
+
         if self._store.is_new:
             raise self._no_such(number)
         with self._store.client() as client:
@@ -166,8 +165,10 @@ class Registry:
                 )
             return Path(download_artifacts(artifact_uri=source, tracking_uri=self.uri))
 
-    def _downloaded(self, client: MlflowClient, run_id: str, name: str) -> Path:
+    def _downloaded(self, client: "MlflowClient", run_id: str, name: str) -> Path:
         """From a server, whole or not at all; artefacts of a run do not change."""
+        from clv.registry.library import download_artifacts
+
         kept = self._folder / "cache" / run_id / name
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -205,6 +206,8 @@ class Registry:
         str
             Number of the version; no alias names it yet.
         """
+        from clv.registry.library import MlflowException
+
         with self._store.client() as client:
             experiment = self._experiment(client)
             run = client.create_run(experiment, run_name=record.name, tags=dict(tags))
@@ -373,7 +376,7 @@ class Registry:
 
     def _recorded(
         self,
-        client: MlflowClient,
+        client: "MlflowClient",
         action: Action,
         number: str,
         alias: Alias,
@@ -396,22 +399,24 @@ class Registry:
             reason=reason,
         )
 
-    def _crown(self, client: MlflowClient, number: str, former: list[str]) -> None:
+    def _crown(self, client: "MlflowClient", number: str, former: list[str]) -> None:
         # The tag first: where the second call fails, a rollback still leads somewhere sensible.
         client.set_registered_model_tag(self.name, _FORMER, json.dumps(former[-_KEPT:]))
         if self._aliases(client).get("challenger") == number:
             client.delete_registered_model_alias(self.name, "challenger")
         client.set_registered_model_alias(self.name, "champion", number)
 
-    def _former(self, client: MlflowClient) -> list[str]:
+    def _former(self, client: "MlflowClient") -> list[str]:
         model = self._model(client)
         return version_numbers(model.tags.get(_FORMER, "[]")) if model else []
 
-    def _aliases(self, client: MlflowClient) -> dict[str, str]:
+    def _aliases(self, client: "MlflowClient") -> dict[str, str]:
         model = self._model(client)
         return named(model.aliases) if model else {}
 
-    def _model(self, client: MlflowClient) -> Any:
+    def _model(self, client: "MlflowClient") -> Any:
+        from clv.registry.library import MlflowException
+
         try:
             return client.get_registered_model(self.name)
         except MlflowException as error:
@@ -419,7 +424,7 @@ class Registry:
                 return None
             raise
 
-    def _experiment(self, client: MlflowClient) -> str:
+    def _experiment(self, client: "MlflowClient") -> str:
         """Where runs are logged: one experiment, and one for each place the folder was moved to.
 
         A server has a place of its own for artefacts; for a bare database it is our folder, and
@@ -447,5 +452,5 @@ def _is_gone(address: str) -> bool:
     return parts.scheme == "file" and not Path(url2pathname(parts.path)).exists()
 
 
-def _is_missing(error: MlflowException) -> bool:
+def _is_missing(error: "MlflowException") -> bool:
     return error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}

@@ -1,29 +1,22 @@
 """MLflow behind an address: opened once, locked where that is possible, errors in our words."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-import clv.offline  # noqa: F401 - before MLflow
-
-# isort: split
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-
 from clv.errors import ClvError, DataError, RegistryError
 from clv.sql import database_url, shown
 from clv.sqlite import use_one_sqlite
 
-__all__ = ["Store"]
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("alembic").setLevel(logging.WARNING)
+__all__ = ["Store"]
 
 _LONGEST_CAUSE = 1_000
 
@@ -64,7 +57,7 @@ class Store:
         return True
 
     @contextmanager
-    def client(self) -> Iterator[MlflowClient]:
+    def client(self) -> Iterator["MlflowClient"]:
         """A client of the opened store.
 
         Raises
@@ -72,6 +65,8 @@ class Store:
         RegistryError
             In place of whatever MLflow or the database raises.
         """
+        from clv.registry.library import MlflowClient, MlflowException
+
         if not self.is_server:
             self._folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -108,6 +103,8 @@ class Store:
         We connect before MLflow does, which tries for 100 s to reach a database that is away. It
         makes the tables at the first call, without a lock: two processes that meet there both fail.
         """
+        from clv.registry.library import MlflowClient
+
         with self.lock():
             if not self.is_server:
                 url = database_url(self.uri)

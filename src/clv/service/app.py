@@ -113,8 +113,6 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
         closing.callback(keyring.stop)
         registry = open_registry(settings)
         models = Models(registry, LastServed(settings), settings.poll_interval_s)
-        models.start(_FIRST_LOOK_S)
-        closing.callback(models.stop)
         reality = Reality(engine, models, registry, metrics.monitored)
         closing.callback(reality.close)
         uploads = Uploads(settings.max_uploads, settings.max_upload_bytes)
@@ -133,22 +131,42 @@ async def _running(settings: Settings, folder: Path | None) -> AsyncIterator[Map
             Bodies(settings.max_buffered_bytes),
             connections,
         )
-        try:
-            models.current()
-        except ClvError as error:
-            _log.warning("Started without a model: %s", error)
-        for warning in worker.warnings():
-            _log.warning("%s", warning)
-        for task in (connections.watch(), _pulse(worker)):
-            closing.push_async_callback(_end, asyncio.create_task(task))
-        # What was imported stays: the collector need not look at its half a million objects again
-        # and again, which took a quarter of the time of a request.
-        gc.collect()
-        gc.freeze()
-        # At the end it must: what DuckDB has left by then it complains of.
+        _keep_what_is_there()
+        # At the end it must be looked at: what DuckDB has left by then it complains of.
         closing.callback(gc.unfreeze)
+        models.start()
+        closing.callback(models.stop)
+        for task in (connections.watch(), _pulse(worker), _settle(worker)):
+            closing.push_async_callback(_end, asyncio.create_task(task))
         with draining(worker, settings.drain_s):
             yield {"worker": worker, "connections": connections}
+
+
+def _keep_what_is_there() -> None:
+    """Spare the collector what was imported, and stays.
+
+    It need not look at half a million objects again and again, which took a quarter of the time of
+    a request.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+async def _settle(worker: Worker) -> None:
+    """Wait for the first look at the registry, which imports MLflow; then say how it stands."""
+    looker = Aside("first-look", 1)
+    try:
+        await looker.start(worker.models.wait, _FIRST_LOOK_S)
+    finally:
+        worker.settled.set()
+        looker.stop(wait_s=0)
+    try:
+        worker.models.current()
+    except ClvError as error:
+        _log.warning("Started without a model: %s", error)
+    for warning in worker.warnings():
+        _log.warning("%s", warning)
+    _keep_what_is_there()
 
 
 async def _watch(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from fastapi import Request
@@ -16,11 +16,8 @@ from clv.bundle import Predictor
 from clv.campaign.offer import Campaign
 from clv.campaign.segment import Segment
 from clv.campaign.verdict import Evaluation, evaluate
-from clv.data.customers import Customers, id_names, read_customers
 from clv.data.findings import without_duplicates
-from clv.data.numbers import NumberFormat
-from clv.data.sources import open_source
-from clv.data.sources.source import TEXT_FILES, WORKBOOKS
+from clv.data.kinds import TEXT_FILES, WORKBOOKS
 from clv.errors import DataError, UsageError
 from clv.schema import DEFAULT_TABLE, Activity
 from clv.service.body import parsed
@@ -28,6 +25,10 @@ from clv.service.messages import located
 from clv.service.problems import RefusedError
 from clv.service.schemas import Passenger, SegmentIn, UploadIn
 from clv.service.worker import worker_of
+
+# What reads lists takes as long to import as half of the service, and many services never read one.
+if TYPE_CHECKING:
+    from clv.data.customers import Customers
 
 __all__ = [
     "ACCEPTED",
@@ -54,12 +55,12 @@ class Judged:
 
     evaluation: Evaluation
     segment: Segment
-    customers: Customers
+    customers: "Customers"
     model_version: str
 
 
 class _Work(NamedTuple):
-    read: Callable[[Predictor], Customers]
+    read: Callable[[Predictor], "Customers"]
     campaign: Campaign
 
 
@@ -91,6 +92,8 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
     query : sequence of pairs of str
         The terms of the campaign; `column` says, as often as needed, what a column is called.
     """
+    from clv.data.numbers import NumberFormat  # noqa: PLC0415 - see the top
+
     terms = from_query(UploadIn, [pair for pair in query if pair[0] != "column"])
     renamed = _renamed([value for name, value in query if name == "column"])
     try:
@@ -99,7 +102,10 @@ async def judge_upload(request: Request, query: Sequence[tuple[str, str]]) -> Ju
         raise _unusable(as_query(str(error))) from None
     async with worker_of(request).uploads.kept(request, suffix_of(terms.name)) as path:
 
-        def read(predictor: Predictor) -> Customers:
+        def read(predictor: Predictor) -> "Customers":
+            from clv.data.customers import id_names, read_customers  # noqa: PLC0415
+            from clv.data.sources import open_source  # noqa: PLC0415
+
             with open_source(
                 path,
                 terms.sheet or DEFAULT_TABLE,
@@ -165,8 +171,10 @@ async def _judged(request: Request, work: _Work) -> Judged:
     return await worker.uploads.run(do)
 
 
-def _customers_of(passengers: Sequence[Passenger]) -> Customers:
+def _customers_of(passengers: Sequence[Passenger]) -> "Customers":
     """Passengers of a document, each once."""
+    from clv.data.customers import Customers  # noqa: PLC0415
+
     ids = np.array([str(one.id) for one in passengers], dtype=object)
     rows = np.array(
         [(one.recency_7, one.frequency_7, one.monetary_7) for one in passengers], dtype=np.float64

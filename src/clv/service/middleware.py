@@ -122,6 +122,7 @@ class Gate:
         needed = scope_of(scope["method"], scope["path"])
         if needed is None:
             return
+        await worker.knows_models()
         if worker.keyring.required:
             scope[KEY] = await worker.keyring.admit(sent.keys, sent.sessions, needed)
         else:

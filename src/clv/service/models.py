@@ -27,6 +27,9 @@ class Last(Protocol):
 
     def keep(self, number: str, bundle: Path) -> None: ...
     def find(self) -> tuple[str, Path] | None: ...
+    def mark(self) -> str: ...
+    def confirm(self, number: str, mark: str) -> None: ...
+    def is_champion(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Models:
         self._broken: set[str] = set()  # aliases whose refused version is there, but spoilt
         self._away = ""
         self._unnamed = False
+        self._copy: Predictor | None = None  # serves until the registry's own bundle was looked at
         self._shadow_failures: dict[str, int] = {}  # of predictions, by version
         self._looking = threading.Lock()
         self._looked = threading.Event()
@@ -84,6 +88,11 @@ class Models:
         if self._serving is None:
             raise NotTrainedError(self._why_none())
         return self._serving
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is a champion that was loaded."""
+        return self._serving is not None
 
     def versions(self) -> dict[str, str]:
         """The version that serves under each alias."""
@@ -132,15 +141,25 @@ class Models:
 
     # ------------------------------------------------------------ following
 
-    def start(self, first_look_s: float) -> None:
-        """Begin to follow; returns after the first look, or after `first_look_s` without one.
+    def start(self) -> None:
+        """Begin to follow; returns at once.
+
+        The last champion that served does so again if the registry is as it was then.
+        """
+        self._away = "The registry has not answered since the start."
+        if self._last.is_champion() and (kept := self._load_last()) is not None:
+            _log.info("Version %s, kept from before, is champion still", kept.version)
+            self._champion = self._copy = kept
+            self._serve()
+        threading.Thread(target=self._follow, name="registry-follower", daemon=True).start()
+
+    def wait(self, first_look_s: float) -> None:
+        """Return after the first look, or after `first_look_s` without one.
 
         Where the registry does not name by then whom this worker can load, the last champion that
         served does.
         """
-        threading.Thread(target=self._follow, name="registry-follower", daemon=True).start()
-        if not self._looked.wait(first_look_s):
-            self._away = "The registry has not answered since the start."
+        self._looked.wait(first_look_s)
         if self._serving is None:
             self._serve_last()
 
@@ -157,6 +176,7 @@ class Models:
             Where the registry is away; what serves stays.
         """
         with self._looking:
+            mark = self._last.mark()
             named = self._registry.aliases()
             self._unnamed = "champion" not in named
             self._champion = self._follow_alias("champion", named, self._champion)
@@ -164,6 +184,9 @@ class Models:
             self._challenger = self._follow_alias("challenger", named, self._challenger)
             self._serve()
             self._away = ""
+            if self._champion is not None and self._champion is not self._copy:
+                champion = self._champion.version
+                self._confirm(champion, mark if named.get("champion") == champion else "")
 
     def _serve(self) -> None:
         if self._champion is not None:
@@ -196,7 +219,9 @@ class Models:
             # A champion stays when its alias is taken away; a challenger is just not asked.
             return current if alias == "champion" else None
         # A spoilt bundle is not tried again until the registry names another, one that is gone is.
-        if alias in self._broken or (current and number == current.version):
+        if alias in self._broken:
+            return current
+        if current and current is not self._copy and number == current.version:
             return current
         folder = None
         try:
@@ -223,21 +248,33 @@ class Models:
         except OSError as error:
             _log.warning("Version %s serves, but was not kept for a restart: %s", number, error)
 
-    def _serve_last(self) -> None:
-        kept = self._last.find()
-        if kept is None:
-            return
-        number, folder = kept
+    def _confirm(self, number: str, mark: str) -> None:
+        """Note for the next start that a registry with this mark need not be asked."""
         try:
-            predictor = load(folder, number)
-        except BundleError as error:
-            _log.error("Version %s, kept from before, cannot be loaded: %s", number, error)
+            self._last.confirm(number, mark)
+        except OSError as error:
+            _log.warning("That version %s is champion was not kept: %s", number, error)
+
+    def _serve_last(self) -> None:
+        predictor = self._load_last()
+        if predictor is None:
             return
         why = self._away or "The registry names no champion that can be loaded."
-        _log.warning("%s Version %s, kept from before, serves", why, number)
+        _log.warning("%s Version %s, kept from before, serves", why, predictor.version)
         if self._serving is None:  # the registry may have answered meanwhile
             self._champion = predictor
             self._serving = Serving(predictor, None)
+
+    def _load_last(self) -> Predictor | None:
+        kept = self._last.find()
+        if kept is None:
+            return None
+        number, folder = kept
+        try:
+            return load(folder, number)
+        except BundleError as error:
+            _log.error("Version %s, kept from before, cannot be loaded: %s", number, error)
+            return None
 
 
 def load(folder: Path, number: str) -> Predictor:

@@ -67,6 +67,7 @@ class Worker:
     bodies: Bodies
     connections: Connections
     draining: bool = False
+    settled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     guesses: Guesses = field(default_factory=Guesses, init=False)
     _unknown: list[str] = field(default_factory=unknown_variables, init=False)
     _registry_calls: Aside = field(
@@ -75,6 +76,11 @@ class Worker:
     )
     _check: asyncio.Task[None] | None = field(default=None, init=False)
     _checked_at: float = field(default=float("-inf"), init=False)
+
+    async def knows_models(self) -> None:
+        """Wait, as long as this worker has just begun, until it is known which model serves."""
+        if not self.settled.is_set() and not self.models.serves:
+            await self.settled.wait()
 
     async def ready(self) -> ReadyOut:
         """Say what answers here.

@@ -13,7 +13,6 @@ from clv.tracking.guard import require_in_place
 from clv.tracking.keeping import Erased, erase, export, prune
 from clv.tracking.keys import ApiKey, KeyStore, Scope, split_key
 from clv.tracking.log import InMemoryRequestLog, RequestLog, Source, TrackedRequest
-from clv.tracking.migrate import current, newest, upgrade
 from clv.tracking.outcomes import Outcome, OutcomeStore, Recorded
 from clv.tracking.promises import BY_OUTCOME, KEYS, UNMATCHED
 from clv.tracking.queries import Asked, Bucket, Recent, RequestQueries
@@ -26,6 +25,7 @@ from clv.tracking.reading import (
     read_tracked,
 )
 from clv.tracking.restoring import restore
+from clv.tracking.revision import current, newest, upgrade
 from clv.tracking.sessions import Session, SessionStore
 from clv.tracking.tables import AMOUNTS, COUNTS, api_keys, metadata, requests
 from clv.tracking.writer import DatabaseRequestLog, open_request_log

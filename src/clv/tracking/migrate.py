@@ -1,9 +1,12 @@
-"""Bringing the tables of the tracking database to the version of this code, and back."""
+"""Migrating the tables of the tracking database, with Alembic.
+
+It takes longer to import than most commands run, so that only what has to migrate imports this; see
+`clv.tracking.revision`.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -14,12 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clv.errors import StoreError
 from clv.sql import shown
-from clv.sqlite import sqlite3
 from clv.tracking.failures import explain
-from clv.tracking.guard import new_id, set_id
 from clv.tracking.tables import VERSION_TABLE
 
-__all__ = ["SCRIPTS", "current", "downgrade", "newest", "revisions", "upgrade"]
+__all__ = ["SCRIPTS", "downgrade", "migrate", "revisions"]
 
 SCRIPTS = Path(__file__).with_name("migrations")
 
@@ -35,46 +36,9 @@ def revisions() -> tuple[str, ...]:
     return tuple(script.revision for script in scripts)
 
 
-def newest() -> str:
-    """The revision that `upgrade` migrates to."""
-    return revisions()[0]
-
-
-def current(engine: Engine) -> str | None:
-    """The revision of the database; None where it has no tables.
-
-    Raises
-    ------
-    StoreError
-        Where the database fails.
-    """
-    try:
-        with engine.connect() as connection:
-            return _context(connection).get_current_revision()
-    except SQLAlchemyError as error:
-        raise explain(error, engine.url) from error
-
-
-def upgrade(engine: Engine) -> str | None:
-    """Migrate to the newest version that this code knows; data is kept.
-
-    Safe where several processes start at once: one migrates, the others wait and find it done.
-    A migration that fails leaves nothing behind.
-
-    Returns
-    -------
-    str or None
-        The revision before; None where there were no tables.
-
-    Raises
-    ------
-    StoreError
-        Where the database is newer than this code, or fails.
-    """
-    before = _migrate(engine, lambda config: command.upgrade(config, "head"))
-    if engine.dialect.name == "sqlite":
-        _identify(engine)
-    return before
+def migrate(engine: Engine) -> str | None:
+    """Migrate to the newest revision; the revision before, as in `upgrade`."""
+    return _migrate(engine, lambda config: command.upgrade(config, "head"))
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -89,26 +53,6 @@ def downgrade(engine: Engine, revision: str) -> None:
         Where the database is newer than this code, or fails.
     """
     _migrate(engine, lambda config: command.downgrade(config, revision))
-
-
-def _identify(engine: Engine) -> None:
-    """Give a SQLite file its id, if it has none: see `clv.tracking.guard`."""
-    try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            driver: Any = connection.connection.driver_connection
-            if _has_id(driver):
-                return
-            driver.execute("BEGIN IMMEDIATE")
-            if not _has_id(driver):  # nor got it from another process meanwhile
-                set_id(driver, new_id())
-            driver.execute("COMMIT")
-            driver.execute("PRAGMA wal_checkpoint(PASSIVE)")  # into the file itself
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise explain(error, engine.url) from error
-
-
-def _has_id(connection: Any) -> bool:
-    return bool(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _migrate(engine: Engine, step: Callable[[Config], None]) -> str | None:

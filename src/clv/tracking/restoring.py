@@ -27,7 +27,7 @@ from clv.tracking.backup import (
 )
 from clv.tracking.failures import LOCK_TIMEOUT_S
 from clv.tracking.guard import new_id, set_id
-from clv.tracking.migrate import current, revisions, upgrade
+from clv.tracking.revision import current, upgrade
 from clv.tracking.tables import VERSION_TABLE, metadata
 
 __all__ = ["restore"]
@@ -172,6 +172,8 @@ def _copy_backup(backup: Path, staged: Path) -> None:
 def _require_known_version(backup: Path, version: str | None) -> None:
     if version is None:
         raise _foreign(backup, f"it has no table {VERSION_TABLE} that says its version")
+    from clv.tracking.migrate import revisions  # noqa: PLC0415 - imports Alembic
+
     if version not in revisions():
         raise DataError(
             f"The backup '{backup}' is at version {version}, which this clv does not know: it is "

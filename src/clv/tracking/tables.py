@@ -27,6 +27,7 @@ from sqlalchemy.types import TypeEngine
 __all__ = [
     "AMOUNTS",
     "COUNTS",
+    "REVISION",
     "VERSION_TABLE",
     "UtcDateTime",
     "api_keys",
@@ -40,6 +41,9 @@ __all__ = [
 
 # MLflow calls its version table `alembic_version`; both must be able to live in one database.
 VERSION_TABLE = "tracking_version"
+
+#: The newest revision: these are its tables.
+REVISION = "0008"
 
 metadata = MetaData(
     # A constraint without a name cannot be dropped by a later migration on SQLite.

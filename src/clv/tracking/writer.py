@@ -23,8 +23,8 @@ from clv.tracking.database import one_writer, open_database
 from clv.tracking.failures import PATIENCE_S, explain, hangs
 from clv.tracking.guard import require_in_place
 from clv.tracking.log import TrackedRequest
-from clv.tracking.migrate import upgrade
 from clv.tracking.promises import is_of_passenger
+from clv.tracking.revision import upgrade
 from clv.tracking.tables import outcome_history, outcomes, promise_sums, requests
 
 __all__ = ["DatabaseRequestLog", "Observe", "open_request_log"]

@@ -15,15 +15,13 @@ from pathlib import Path
 import duckdb
 
 from clv.data.dates import DATED_NAMES
+from clv.data.kinds import KINDS
 from clv.data.numbers import NumberFormat
 from clv.data.sources.databases import database_source, read_only
 from clv.data.sources.duck import NO_INSTALLS, DuckDBSource
 from clv.data.sources.files import file_source
 from clv.data.sources.source import (
     BATCH_ROWS,
-    KINDS,
-    TEXT_FILES,
-    WORKBOOKS,
     Source,
     listed,
     nearest,
@@ -38,8 +36,6 @@ from clv.sql import database_url, shown
 __all__ = [
     "BATCH_ROWS",
     "NO_INSTALLS",
-    "TEXT_FILES",
-    "WORKBOOKS",
     "DuckDBSource",
     "Source",
     "listed",

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from clv.data.findings import Finding
 from clv.data.formulas import unescaped_sql
+from clv.data.kinds import KINDS, TEXT_FILES, WORKBOOKS
 from clv.data.numbers import AMBIGUOUS, NumberFormat
 from clv.data.sources.duck import DuckDBSource, attach, attach_table, connect, literal, lock, quote
 from clv.data.sources.opened import (
@@ -29,13 +30,7 @@ from clv.data.sources.opened import (
     prepared,
     require_sound_gzip,
 )
-from clv.data.sources.source import (
-    KINDS,
-    TEXT_FILES,
-    WORKBOOKS,
-    repeated_names,
-    unreadable,
-)
+from clv.data.sources.source import repeated_names, unreadable
 from clv.data.sources.workbooks import sheet_to_csv
 from clv.errors import DataError
 from clv.schema import NOBODY

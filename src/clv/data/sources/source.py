@@ -14,9 +14,6 @@ from clv.sql import cause_of
 
 __all__ = [
     "BATCH_ROWS",
-    "KINDS",
-    "TEXT_FILES",
-    "WORKBOOKS",
     "Source",
     "listed",
     "nearest",
@@ -27,9 +24,6 @@ __all__ = [
 ]
 
 BATCH_ROWS = 65_536
-TEXT_FILES = (".csv", ".csv.gz", ".tsv", ".txt")
-WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-KINDS = ".csv, .parquet, .xlsx, .sqlite or .duckdb file, or a database URL such as postgresql://..."
 
 
 class Source(Protocol):

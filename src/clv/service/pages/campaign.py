@@ -7,8 +7,6 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from clv.campaign.chosen import chosen, number_chosen
-from clv.campaign.page import verdict_part
-from clv.data.output import csv_bytes
 from clv.errors import DataError
 from clv.service.judging import Judged, from_query, judge_upload
 from clv.service.problems import RefusedError
@@ -21,15 +19,8 @@ __all__ = ["chosen_passengers", "verdict"]
 async def verdict(request: Request) -> Response:
     """The verdict on an uploaded list, as HTML to be put into the page."""
     judged = await judge_upload(request, request.query_params.multi_items())
-    part = await asyncio.to_thread(
-        verdict_part,
-        judged.evaluation,
-        judged.segment,
-        judged.customers,
-        judged.model_version,
-        worker_of(request).settings.currency,
-    )
-    return HTMLResponse(part)
+    currency = worker_of(request).settings.currency
+    return HTMLResponse(await asyncio.to_thread(_part, judged, currency))
 
 
 async def chosen_passengers(request: Request) -> Response:
@@ -49,7 +40,19 @@ async def chosen_passengers(request: Request) -> Response:
     )
 
 
+def _part(judged: Judged, currency: str) -> str:
+    """In a thread: what draws takes long to import, and most services never draw."""
+    from clv.campaign.page import verdict_part  # noqa: PLC0415
+
+    return verdict_part(
+        judged.evaluation, judged.segment, judged.customers, judged.model_version, currency
+    )
+
+
 def _csv(judged: Judged, wanted: ChosenIn) -> bytes:
+    """In a thread, as `_part`."""
+    from clv.data.output import csv_bytes  # noqa: PLC0415
+
     evaluation = judged.evaluation
     customers = number_chosen(evaluation) if wanted.customers is None else wanted.customers
     try:

@@ -3,22 +3,21 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, Field
 
-from clv.data.conform import btyd_problem
-from clv.data.numbers import NumberFormat
-from clv.data.preview import Preview
-from clv.data.preview import preview as look_at
 from clv.errors import DataError
 from clv.schema import DEFAULT_TABLE
 from clv.service.judging import from_query, suffix_of, unusable
 from clv.service.pages.rendering import part
 from clv.service.schemas import WINDOW
 from clv.service.worker import worker_of
+
+if TYPE_CHECKING:
+    from clv.data.preview import Preview
 
 __all__ = ["preview"]
 
@@ -73,15 +72,18 @@ async def preview(request: Request) -> Response:
     """The first rows of the beginning of a list, as HTML to be put into the page."""
     asked = from_query(_PreviewIn, request.query_params.multi_items())
     uploads = worker_of(request).uploads
-    numbers = NumberFormat(asked.decimal)
     async with uploads.kept(request, suffix_of(asked.name)) as path:
 
-        def look() -> Preview:
+        def look() -> "Preview":
+            # As in `judging`: these wait for the first list.
+            from clv.data.numbers import NumberFormat  # noqa: PLC0415
+            from clv.data.preview import preview as look_at  # noqa: PLC0415
+
             return look_at(
                 path,
                 asked.sheet or DEFAULT_TABLE,
                 window=WINDOW,
-                numbers=numbers,
+                numbers=NumberFormat(asked.decimal),
                 memory_limit=_MEMORY,
             )
 
@@ -89,6 +91,8 @@ async def preview(request: Request) -> Response:
             found = await uploads.run(look)
         except DataError as error:
             raise unusable(error, path) from None
+    from clv.data.conform import btyd_problem  # noqa: PLC0415 - `look` imported it
+
     places = [k for k, name in enumerate(found.columns) if len(name) <= _LONGEST][:_MOST_COLUMNS]
     columns = [found.columns[place] for place in places]
     foreign = btyd_problem("This list", columns, WINDOW)

@@ -10,7 +10,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from clv.evaluation.page import day, prose
+from clv.prose import day, prose
 from clv.service.access import KEY, PAGES
 from clv.service.pages.static import address
 from clv.service.worker import worker_of
