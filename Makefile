@@ -78,7 +78,7 @@ docs: setup ## Write the generated reference (commands, settings, HTTP)
 	$(BIN)/python tools/reference.py
 
 .PHONY: bench
-bench: setup ## Measure, and write docs/benchmarks.md (ARGS=speed, engines, reality or huge: only that)
+bench: setup ## Measure, and write docs/benchmarks.md (ARGS=speed, engines, reality, start or huge: only that)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: docker-train

@@ -19,6 +19,7 @@ from benchmarks.quality import quality
 from benchmarks.reality import a_million, a_year
 from benchmarks.segments import segments
 from benchmarks.speed import in_memory, one_row
+from benchmarks.start import start
 from benchmarks.tried import tried
 from clv.clock import utc_now
 from clv.data.checks import read_history
@@ -97,6 +98,8 @@ def speed(folder: Path, result: TrainingResult) -> Iterator[str]:
     print("over HTTP")
     yield http(folder)
     yield segments(folder)
+    print("starting")
+    yield start(folder)
 
 
 def engines(folder: Path, bundle: Path) -> Iterator[str]:
@@ -112,12 +115,22 @@ def engine_sections(folder: Path) -> Iterator[str]:
     yield from engines(folder, released(folder, trained(folder)))
 
 
+def start_sections(folder: Path) -> Iterator[str]:
+    print("a champion")
+    sample = write_sample(folder / "sample", passengers=2_000, seed=7).activity
+    with open_source(sample) as opened:
+        result = train(read_history(opened, Window()), progress=Said())
+    released(folder, result)
+    print("starting")
+    yield start(folder)
+
+
 def huge_sections(folder: Path) -> Iterator[str]:
     yield features(folder, rides=200_000_000, limit="500MB", rounds=1)
 
 
 def main() -> None:
-    """Measure everything, or a part: speed, engines, spark, reality; huge is in no other."""
+    """Measure everything, or a part: speed, engines, spark, reality, start; huge is in no other."""
     only = sys.argv[1:]
     with tempfile.TemporaryDirectory() as temporary:
         made = list(PARTS[" ".join(only)](Path(temporary)))
@@ -153,6 +166,7 @@ PARTS = {
     "speed": speed_sections,
     "engines": engine_sections,
     "huge": huge_sections,
+    "start": start_sections,
     "reality": reality_sections,
     "spark": lambda folder: iter([spark(folder)]),
 }

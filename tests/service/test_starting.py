@@ -1,5 +1,6 @@
 """What can fail as a service starts is one clear line and exit 1 or 2, not a traceback."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -9,10 +10,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
+import pytest
 
 from clv.registry import RunRecord, open_registry
+from clv.service.app import _settle
+from clv.service.worker import Worker
 from clv.settings import Settings
 from support.server import Server, serving
 from support.waiting import until
@@ -73,6 +79,8 @@ def predict(server: Server) -> httpx.Response:
 WAITS = """
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from clv.registry import Registry
 from clv.service import app
 app._FIRST_LOOK_S = 600
@@ -131,6 +139,24 @@ def test_a_restart_answers_before_a_registry_that_nobody_wrote_to(
         predicted = threads.submit(predict, server)
         file.touch()
         assert predicted.result(60).json()["model_version"] == number
+
+
+def test_importing_mlflow_takes_nothing_from_the_time_that_the_registry_has_to_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("clv.service.app.load_mlflow", lambda: done.append("imported"))
+    monkeypatch.setattr("clv.service.app._keep_what_is_there", lambda: done.append("kept"))
+
+    async def settle() -> None:
+        models = SimpleNamespace(wait=lambda _: done.append("waited"), current=lambda: None)
+        settled = asyncio.Event()
+        worker = SimpleNamespace(models=models, settled=settled, warnings=list)
+        await _settle(cast("Worker", worker))
+        assert settled.is_set()
+
+    asyncio.run(settle())
+    assert done == ["imported", "waited", "kept"]
 
 
 # Says on which path anything was imported.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from clv.data.conform import (
     require_distinct,
     require_ids,
 )
+from clv.data.contradictions import contradictory, instant
 from clv.data.findings import EXAMPLES, Tally
 from clv.data.numbers import Notation
 from clv.data.placeholders import within_placeholders
@@ -30,7 +31,7 @@ from clv.data.sources import Source, require_once
 from clv.errors import DataError
 from clv.schema import CLOCK_TOLERANCE, ID_NAMES, Floats, Instants, Ints, Mask, Window
 
-__all__ = ["OutcomeBatch", "contradictory", "read_outcomes", "require_one_each"]
+__all__ = ["OutcomeBatch", "read_outcomes", "require_one_each"]
 
 _AS_OF = ("as_of",)
 _WHOLE = "expected a whole number of 64 bits, as the service knows passengers"
@@ -182,45 +183,6 @@ def require_one_each(name: str, batches: Sequence[OutcomeBatch], now: datetime) 
     )
 
 
-def contradictory(
-    ids: Ints,
-    monetary: Floats,
-    rides: Floats,
-    registered_at: Instants,
-    as_of: Instants,
-    now: datetime,
-) -> list[Ints]:
-    """Find different outcomes of one customer that were drawn up at the same time.
-
-    Parameters
-    ----------
-    ids, monetary, rides, registered_at, as_of : arrays of shape (n,)
-        As in `OutcomeBatch`. What one of them does not say, it does not contradict.
-    now : datetime
-        Aware; when an amount was drawn up that does not say.
-
-    Returns
-    -------
-    list of array
-        The positions of each such customer's outcomes, in their order.
-    """
-    drawn_up = np.where(np.isnat(as_of), _instant(now), as_of)
-    order = np.lexsort((drawn_up, ids))
-    ids, drawn_up = ids[order], drawn_up[order]
-    begins = np.ones(len(ids), dtype=bool)
-    begins[1:] = (ids[1:] != ids[:-1]) | (drawn_up[1:] != drawn_up[:-1])
-    first = np.flatnonzero(begins)
-    if len(first) == len(ids):
-        return []
-    differs = np.zeros(len(first), dtype=bool)
-    for said in (monetary, rides, registered_at):
-        least, most = (limit.reduceat(said[order], first) for limit in (np.fmin, np.fmax))
-        differs |= least < most
-    ends = np.append(first[1:], len(ids))
-    found = [np.sort(order[first[one] : ends[one]]) for one in np.flatnonzero(differs)]
-    return sorted(found, key=lambda group: int(group[0]))
-
-
 def _ids(array: pa.Array, name: str) -> tuple[Ints, list[Problem]]:
     written, (array, empty) = array, read_ids(array)
     ids = np.zeros(len(array), dtype=np.int64)
@@ -272,7 +234,7 @@ def _moments(
     array = batch.column(name)
     moments = read_instants(array)
     unreadable = np.isnat(moments) & np.asarray(pc.is_valid(array), dtype=bool)
-    late = moments > _instant(now + CLOCK_TOLERANCE)
+    late = moments > instant(now + CLOCK_TOLERANCE)
     early = moments < np.datetime64("1970-01-01", "us")
     for code, says, rows in (
         ("before-1970", "before 1970; expected a moment of a ride-hailing company", early),
@@ -290,22 +252,18 @@ def _moments(
     ):
         if rows.any():
             problems.append(problem_of(code, name, says, rows, array))
-    return np.where(late, moments, np.minimum(moments, _instant(now)))
+    return np.where(late, moments, np.minimum(moments, instant(now)))
 
 
 def _backwards(
     registered_at: Instants, as_of: Instants, names: dict[str, str | None], now: datetime
 ) -> list[Problem]:
-    drawn_up = np.where(np.isnat(as_of), _instant(now), as_of)
+    drawn_up = np.where(np.isnat(as_of), instant(now), as_of)
     rows: Mask = registered_at > drawn_up
-    rows = rows & (registered_at <= _instant(now))  # the future is told of already
+    rows = rows & (registered_at <= instant(now))  # the future is told of already
     if not rows.any():
         return []
     says = "registered after the amount was drawn up; expected the other way round"
     return [
         problem_of("backwards", str(names["registered_at"]), says, rows, pa.array(registered_at))
     ]
-
-
-def _instant(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")

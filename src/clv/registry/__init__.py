@@ -8,7 +8,7 @@ stands where it does is a tag of that version. Every change is added to a histor
 from clv.registry.history import Alias, Decision
 from clv.registry.last import LastServed
 from clv.registry.records import RunRecord, Version
-from clv.registry.registry import NO_REASON, Registry, open_registry
+from clv.registry.registry import NO_REASON, Registry, load_mlflow, open_registry
 
 __all__ = [
     "NO_REASON",
@@ -18,5 +18,6 @@ __all__ = [
     "Registry",
     "RunRecord",
     "Version",
+    "load_mlflow",
     "open_registry",
 ]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-__all__ = ["NO_REASON", "Registry", "open_registry"]
+__all__ = ["NO_REASON", "Registry", "load_mlflow", "open_registry"]
 
 #: What stands for the reason of a rollback if none is given.
 NO_REASON = "no reason given"
@@ -44,6 +44,11 @@ _HISTORY = " history"  # of the experiment, after the name of the model
 def open_registry(settings: Settings, *, by: str = "") -> "Registry":
     """The registry that the settings name; `by` says who uses it, for its history."""
     return Registry(settings.registry_uri, settings.root, settings.model_name, by=by)
+
+
+def load_mlflow() -> None:
+    """Import MLflow now; otherwise it is imported when a registry is first used."""
+    import clv.registry.library  # noqa: F401
 
 
 class Registry:

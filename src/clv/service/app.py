@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from clv.aside import Aside
 from clv.errors import ClvError, StoreError
-from clv.registry import LastServed, open_registry
+from clv.registry import LastServed, load_mlflow, open_registry
 from clv.service.access import Keyring
 from clv.service.anonymous import AnonymousAccess
 from clv.service.connections import Connections
@@ -153,9 +153,12 @@ def _keep_what_is_there() -> None:
 
 
 async def _settle(worker: Worker) -> None:
-    """Wait for the first look at the registry, which imports MLflow; then say how it stands."""
+    """Wait for MLflow to be imported and for the first look at the registry; say how it stands."""
     looker = Aside("first-look", 1)
     try:
+        # The time limit is for a registry that hangs, and not for a machine that is busy.
+        with contextlib.suppress(ImportError):  # whoever looks says so
+            await looker.start(load_mlflow)
         await looker.start(worker.models.wait, _FIRST_LOOK_S)
     finally:
         worker.settled.set()

@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from clv.clock import utc_now
-from clv.data.outcomes import contradictory
+from clv.data.contradictions import contradictory
 from clv.schema import CLOCK_TOLERANCE
 from clv.service.schemas.fields import WINDOW, Id, bounds, whole
 from clv.tracking import Outcome, Recorded
