@@ -225,7 +225,10 @@ def _in_time(
             log = _without(engine, log, placeholders)
             counts = _counts(engine, log, now, until)
     if counts.last - counts.first > FAR_US:
-        early, late = days_apart(engine.fetch(days_of(define.usable(log.read, until))))
+        # Kept, because Spark compiles reading and counting by day at once into too large a method.
+        times = define.usable(log.read, until).select("ridden_at")
+        days = engine.fetch(days_of(_keep(engine, "clv_times_of_rides", times)))
+        early, late = days_apart(days)
         if as_of is not None:
             late = None  # whoever names the end of the log knows it
         # Several rides at one instant, in a log of such instants, are no rides at that time.
