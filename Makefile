@@ -48,7 +48,7 @@ acceptance: setup ## The slow promises: full training on real data, the containe
 	$(BIN)/pytest -m acceptance --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: nightly
-nightly: setup ## What takes long: 50,000 mutated requests
+nightly: setup ## What takes long: 50,000 mutated requests, 100 quiet years, the largest scripts
 	$(BIN)/pytest -m nightly $(ARGS)
 
 .PHONY: check

@@ -4,13 +4,16 @@ The fixtures are made once a session and must not be changed by a test.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pyarrow.parquet
 import pytest
+from sqlalchemy import Engine, create_engine, inspect
 
 from clv.bundle import Predictor
 from clv.data.checks import History, read_history
@@ -19,6 +22,7 @@ from clv.data.sources import open_source
 from clv.registry import Registry, open_registry
 from clv.schema import Window
 from clv.settings import Settings
+from clv.sqlite import use_one_sqlite
 from clv.training import TrainingResult, release, train
 from clv.training.appraisal import Appraisal, appraise
 from support import quick_candidates
@@ -39,6 +43,40 @@ def variables_of_the_tests_are_no_settings() -> None:
     """The commands and services that tests start would warn of them."""
     for name in ("CLV_FORBID_SKIPS", "CLV_SHOTS"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_closed_terminal_is_heard_of() -> None:
+    """Whoever runs the tests may ignore SIGHUP, as nohup does; what they start must not."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_of_mlflow_are_made_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """Making them takes more than a second; an empty SQLite database gets a copy."""
+    import mlflow.store.db.utils  # noqa: PLC0415 - after clv.offline, which says what it may do
+
+    use_one_sqlite()
+    make = mlflow.store.db.utils._initialize_tables
+    template = create_engine(f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'made.sqlite'}")
+
+    def copy(engine: Engine) -> None:
+        if engine.dialect.name != "sqlite" or inspect(engine).get_table_names():
+            make(engine)
+            return
+        if not inspect(template).get_table_names():
+            make(template)
+        with template.connect() as source, engine.connect() as target:
+            content: Any = source.connection.driver_connection
+            assert content is not None
+            content.backup(target.connection.driver_connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlflow.store.db.utils._initialize_tables", copy)
+        yield
+    template.dispose()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,9 @@
 """Help, wrong usage and broken settings; what is said is plain text where there is no terminal."""
 
+import shlex
+import subprocess
+import sys
+
 import pytest
 
 from clv import __version__
@@ -176,9 +180,10 @@ def test_the_version_is_shown(clv):
 
 
 def test_shells_complete_commands(clv):
-    shown = clv("--show-completion", "bash")
-    assert shown.code == 0
-    assert "_CLV_COMPLETE=complete_bash" in shown.out
+    # The shell is the one that `clv` is typed in; the tests need not have been.
+    typed = f"{shlex.quote(sys.executable)} -m clv --show-completion; exit $?"
+    shown = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=True)
+    assert "_CLV_COMPLETE=complete_bash" in shown.stdout
     completing = {"_CLV_COMPLETE": "complete_bash", "COMP_WORDS": "clv mod", "COMP_CWORD": "1"}
     assert clv(**completing).out.split() == ["models"]
 

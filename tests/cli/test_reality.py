@@ -5,8 +5,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +23,7 @@ from clv.schema import Activity
 from clv.tracking import read_tracked
 from clv.tracking.tables import outcomes
 from clv.tracking.turns import CHUNK_ROWS
+from support.commands import WARM
 from tracking.promising import opened, request, track
 
 NOW = datetime.now(UTC)
@@ -217,12 +216,10 @@ def test_killed_in_the_middle_and_run_again_nothing_is_lost_or_doubled(
     table = pa.table({"id": ids, "monetary_value_30": ids / 100})
     file = tmp_path / "outcomes.parquet"
     pyarrow.parquet.write_table(table, file)
-    killed = subprocess.run(
-        [sys.executable, "-c", _IMPORT, str(at), where, "outcomes", "import", str(file)],
-        env={**os.environ, "CLV_HOME": str(tmp_path), "CLV_DATABASE_URL": database},
-        capture_output=True,
-        timeout=120,
-        check=False,
+    killed = WARM.run(
+        _IMPORT,
+        ["clv", str(at), where, "outcomes", "import", str(file)],
+        environment={**os.environ, "CLV_HOME": str(tmp_path), "CLV_DATABASE_URL": database},
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     with engine.connect() as connection:

@@ -14,7 +14,7 @@ from clv.settings import Settings
 from clv.tracking import KeyStore, open_database
 from clv.training import TrainingResult, release
 from conftest import NOW
-from support.browser import DESKTOP, Open, Scheme, Visit, browse, browser
+from support.browser import DESKTOP, Open, Scheme, Visit, Visitors, browse, browser
 from support.server import Server, serving
 from support.waiting import until
 
@@ -60,8 +60,13 @@ def closed(
         yield running, keys
 
 
+@pytest.fixture(scope="module")
+def visitors(browser: Browser) -> Visitors:
+    return Visitors(browser)
+
+
 @pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Open]:
+def visit(visitors: Visitors, server: Server) -> Iterator[Open]:
     """`visit(path, ...)`; when the test is over, nothing may have been complained of."""
     opened: list[Visit] = []
 
@@ -73,16 +78,15 @@ def visit(browser: Browser, server: Server) -> Iterator[Open]:
         of: Server = server,
         scripts: bool = True,
     ) -> Visit:
-        seen = browse(browser, of.url + path, width=width, scheme=scheme, scripts=scripts)
+        seen = browse(visitors, of.url + path, width=width, scheme=scheme, scripts=scripts)
         opened.append(seen)
         return seen
 
     yield go
-    for seen in opened:
-        # A browser writes each refusal into its console, also one that the page shows and expects.
-        complaints = [one for one in seen.complaints if "status of 4" not in one]
-        seen.page.context.close()
-        assert complaints == []
-        own = [url for url in seen.requests if not url.startswith(("data:", "blob:"))]
-        here = {url.split("/")[2] for url in own}
-        assert all(host.startswith("127.0.0.1:") for host in here), here
+    # A browser writes each refusal into its console, also one that the page shows and expects.
+    complaints = [one for seen in opened for one in seen.complaints if "status of 4" not in one]
+    own = [url for seen in opened for url in seen.requests]
+    visitors.leave()
+    assert complaints == []
+    here = {url.split("/")[2] for url in own if not url.startswith(("data:", "blob:"))}
+    assert all(host.startswith("127.0.0.1:") for host in here), here

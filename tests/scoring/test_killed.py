@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
 from clv.data.simulate import simulate
+from support.commands import WARM
 
 # Ends itself, as kill -9 would, when Arrow has written so many batches, or just before the rename.
 _SCORE = """
@@ -49,12 +48,10 @@ def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(at: int, source: Path, output: Path, home: Path, ends: int = signal.SIGKILL) -> int:
     command = ["score", str(source), "--output", str(output)]
-    return subprocess.run(
-        [sys.executable, "-c", _SCORE, str(at), str(int(ends)), *command],
-        env={**os.environ, "CLV_HOME": str(home)},
-        capture_output=True,
-        timeout=120,
-        check=False,
+    return WARM.run(
+        _SCORE,
+        ["clv", str(at), str(int(ends)), *command],
+        environment={**os.environ, "CLV_HOME": str(home)},
     ).returncode
 
 

@@ -3,14 +3,13 @@
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from support.commands import clv
 from support.server import Server, serving
 from support.waiting import until
 
@@ -75,13 +74,6 @@ def predict(server: Server, number: int) -> int:
         return client.post("/api/predict", json=PASSENGER | {"id": number}).status_code
 
 
-def clv(url: str, *arguments: object) -> None:
-    command = [sys.executable, "-m", "clv", *map(str, arguments)]
-    subprocess.run(
-        command, env=os.environ | {"CLV_DATABASE_URL": url}, check=True, capture_output=True
-    )
-
-
 def passengers(file: Path) -> list[int]:
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -96,7 +88,7 @@ def test_no_row_is_answered_that_is_not_in_the_file_and_a_restore_puts_it_right(
     url = f"sqlite:///{file}"
     with serving(trained_home, database_url=url) as server:
         assert predict(server, 1) == 200
-        clv(url, "backup", backup)
+        clv("backup", backup, CLV_DATABASE_URL=url)
         assert predict(server, 2) == 200
         attack(file, backup)
         # At once: the file is looked at before any row of it is acknowledged.
@@ -111,7 +103,7 @@ def test_no_row_is_answered_that_is_not_in_the_file_and_a_restore_puts_it_right(
         if attack is not delete_log:
             assert any("clv restore" in reason for reason in ready["reasons"])
             assert predict(server, 4) == 503
-            clv(url, "restore", backup, "--yes")
+            clv("restore", backup, "--yes", CLV_DATABASE_URL=url)
         until(lambda: predict(server, 5) == 200)
         with server.client() as client:
             until(lambda: client.get("/ready").status_code == 200)
@@ -150,10 +142,10 @@ def test_two_workers_notice_and_both_go_on_with_what_was_restored(
     with serving(trained_home, "--workers", "2", database_url=url) as server:
         stored = sum(predict(server, 1) == 200 for _ in range(20))
         assert stored == 20
-        clv(url, "backup", backup)
+        clv("backup", backup, CLV_DATABASE_URL=url)
         file.unlink()
         assert {predict(server, 2) for _ in range(20)} == {503}
-        clv(url, "restore", backup, "--yes")
+        clv("restore", backup, "--yes", CLV_DATABASE_URL=url)
         until(lambda: all(predict(server, 3) == 200 for _ in range(20)))
         with server.client() as client:
             said = {client.get("/api/requests/1").json()["count"] for _ in range(20)}

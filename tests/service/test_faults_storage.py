@@ -36,6 +36,7 @@ from clv.tracking import (
     open_database,
     upgrade,
 )
+from support.commands import clv
 from support.server import Server, serving, start
 from support.waiting import until
 
@@ -423,10 +424,7 @@ def test_keys_that_vanished_are_still_required_by_a_worker_that_takes_anothers_p
     url = f"sqlite:///{file}"
     with serving(trained_home, "--workers", "2", database_url=url) as server:
         until(lambda: times_started(server) == 2)
-        made = [sys.executable, "-m", "clv", "keys", "create", "one", "--scope", "admin"]
-        subprocess.run(
-            made, env={**os.environ, "CLV_DATABASE_URL": url}, capture_output=True, check=True
-        )
+        clv("keys", "create", "one", "--scope", "admin", CLV_DATABASE_URL=url)
         until(lambda: all(ask(server).status_code == 401 for _ in range(20)))
         with contextlib.closing(sqlite3.connect(file)) as database, database:
             database.execute("DELETE FROM api_keys")
@@ -452,19 +450,11 @@ def test_a_clock_that_is_set_back_changes_what_is_written_and_nothing_else(
     hours.write_text("0")
     url = f"sqlite:///{file}"
     with serving(
-        trained_home, database_url=url, prelude=_SET_BACK.format(file=str(hours))
+        trained_home, database_url=url, prelude=_SET_BACK.format(file=str(hours)), cold=True
     ) as server:
-        made = subprocess.run(
-            [
-                *(sys.executable, "-m", "clv", "keys", "create", "one", "--scope", "admin"),
-                *("--requests-per-s", "1000"),
-            ],
-            env={**os.environ, "CLV_DATABASE_URL": url},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        key = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        limit = ("--requests-per-s", "1000")
+        made = clv("keys", "create", "one", "--scope", "admin", *limit, CLV_DATABASE_URL=url)
+        key = {"Authorization": f"Bearer {made.strip()}"}
         with server.client() as client:
             for back in (0, 48, 1, 0):
                 hours.write_text(str(back))

@@ -118,7 +118,7 @@ def asked(server: Server, **headers: str) -> Iterator[Asked]:
 
 
 @OPEN.parametrize()
-@settings(max_examples=100)
+@settings(max_examples=25)
 def test_no_500_and_no_undocumented_answer_without_keys(
     case: schemathesis.Case, without_keys: Asked
 ) -> None:
@@ -126,7 +126,7 @@ def test_no_500_and_no_undocumented_answer_without_keys(
 
 
 @KEYED.parametrize()
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_no_500_and_no_undocumented_answer_with_keys(
     case: schemathesis.Case, with_keys: Asked
 ) -> None:

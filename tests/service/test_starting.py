@@ -185,7 +185,7 @@ def test_what_a_prediction_needs_is_imported_before_anybody_asks(trained_home: P
 def test_several_workers_serve_and_count_together(trained_home: Path, tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
     body = {"id": 5, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
-    with serving(trained_home, "--workers", "2", database_url=database) as server:
+    with serving(trained_home, "--workers", "2", database_url=database, cold=True) as server:
         for _ in range(40):
             # A new connection each time, so that both workers get some.
             answer = httpx.post(f"{server.url}/api/predict", json=body, trust_env=False, timeout=30)
@@ -200,7 +200,7 @@ def test_a_database_that_fails_is_a_503_and_when_it_is_back_all_is_well(
     database = tmp_path / "tracking.sqlite"
     body = {"id": 5, "recency_7": 1, "frequency_7": 1, "monetary_7": 8.5}
     with (
-        serving(trained_home, database_url=f"sqlite:///{database}") as server,
+        serving(trained_home, database_url=f"sqlite:///{database}", cold=True) as server,
         server.client() as client,
         closing(sqlite3.connect(database, isolation_level=None)) as meddler,
     ):
@@ -224,7 +224,7 @@ def test_a_database_that_fails_is_a_503_and_when_it_is_back_all_is_well(
 def test_postgresql_tracks_as_sqlite_does(trained_home: Path, postgres_url: str) -> None:
     body = {"id": 2**63 - 1, "recency_7": 7, "frequency_7": 3, "monetary_7": 60}
     with (
-        serving(trained_home, database_url=postgres_url) as server,
+        serving(trained_home, database_url=postgres_url, cold=True) as server,
         server.client() as client,
     ):
         client.post("/reset").raise_for_status()

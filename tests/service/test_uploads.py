@@ -129,6 +129,7 @@ def test_a_service_that_is_asked_to_stop_ends_although_a_list_is_being_judged(
             database_url=database,
             environment=environment,
             prelude=GATE if workers == "1" else "",
+            cold=True,
         ) as server,
         send(server, LARGE) as working,
         send(server, LARGE) as waiting,

@@ -3,13 +3,15 @@
 import os
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 __all__ = [
     "ACCESSIBLE",
@@ -18,6 +20,7 @@ __all__ = [
     "Open",
     "Scheme",
     "Visit",
+    "Visitors",
     "browse",
     "browser",
     "draw_all",
@@ -173,17 +176,19 @@ def _luminance(colour: str) -> float:
 
 def visit(browser: Browser, file: Path, *, width: int, scheme: Scheme = "light") -> Visit:
     """Open a file without network in a window of that width."""
-    seen = _open(browser, width, scheme, offline=True)
+    seen = _open(_context(browser, scheme, offline=True), width)
     seen.page.goto(file.as_uri(), wait_until="load")
     seen.draw_all()
     return seen
 
 
-def browse(
-    browser: Browser, url: str, *, width: int, scheme: Scheme = "light", scripts: bool = True
-) -> Visit:
-    """Open an address of a local server; what breaks the policy of a page is complained of, too."""
-    seen = _open(browser, width, scheme, offline=False, scripts=scripts)
+def browse(browser: "Browser | Visitors", url: str, *, width: int, **options: Any) -> Visit:
+    """Open an address of a local server; what breaks the policy of a page is complained of, too.
+
+    `options` are `scheme` and `scripts`.
+    """
+    new = browser.one if isinstance(browser, Visitors) else partial(_context, browser)
+    seen = _open(new(**options), width)
     seen.page.add_init_script(
         """document.addEventListener("securitypolicyviolation", event => console.error(
             `policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:` +
@@ -193,16 +198,45 @@ def browse(
     return seen
 
 
-def _open(
-    browser: Browser, width: int, scheme: Scheme, *, offline: bool, scripts: bool = True
-) -> Visit:
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        offline=offline,
-        color_scheme=scheme,
-        java_script_enabled=scripts,
-    )
+class Visitors:
+    """People with a browser each, who know nothing of one another.
+
+    One who has left comes again as another: only what never changes is still in the cache, so that
+    the plotting library is not compiled for each test.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._away: dict[tuple[Scheme, bool], list[BrowserContext]] = defaultdict(list)
+        self._here: list[tuple[tuple[Scheme, bool], BrowserContext]] = []
+
+    def one(self, scheme: Scheme = "light", *, scripts: bool = True) -> BrowserContext:
+        """Somebody new."""
+        away = self._away[scheme, scripts]
+        context = away.pop() if away else _context(self._browser, scheme, scripts=scripts)
+        self._here.append(((scheme, scripts), context))
+        return context
+
+    def leave(self) -> None:
+        """All close their pages and forget who they were."""
+        while self._here:
+            kind, context = self._here.pop()
+            for page in context.pages:
+                page.close()
+            context.clear_cookies()
+            context.clear_permissions()
+            self._away[kind].append(context)
+
+
+def _context(
+    browser: Browser, scheme: Scheme = "light", *, offline: bool = False, scripts: bool = True
+) -> BrowserContext:
+    return browser.new_context(offline=offline, color_scheme=scheme, java_script_enabled=scripts)
+
+
+def _open(context: BrowserContext, width: int) -> Visit:
     seen = Visit(context.new_page())
+    seen.page.set_viewport_size({"width": width, "height": 900})
     seen.page.on("request", lambda request: seen.requests.append(request.url))
     seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     seen.page.on(

@@ -1,8 +1,7 @@
-"""`python -m support.retraining HOME URL NOW WHERE`: retrain, and end as `kill -9` would there."""
+"""Retrain in a process of its own, which ends at a chosen place as `kill -9` would end it."""
 
 import os
 import signal
-import subprocess
 import sys
 from datetime import datetime
 from functools import partial
@@ -15,6 +14,8 @@ from clv.settings import Settings
 from clv.tracking import open_database
 from clv.training import retrain, train
 from support import quick_candidates
+from support.commands import WARM
+from support.warm import Forked
 
 __all__ = ["NOWHERE", "PLACES", "start"]
 
@@ -22,10 +23,15 @@ NOWHERE = "nowhere"
 PLACES = ("before the version", "before the decision", "before the reason")
 
 
-def start(home: Path, url: str, now: datetime, where: str = NOWHERE) -> "subprocess.Popen[bytes]":
+def start(home: Path, url: str, now: datetime, where: str = NOWHERE) -> Forked:
     """In a process of its own."""
-    command = [sys.executable, "-m", "support.retraining", str(home), url, now.isoformat(), where]
-    return subprocess.Popen(command, cwd=Path(__file__).parent.parent)
+    return WARM.start(
+        "from support.retraining import main; main()",
+        ["retraining", str(home), url, now.isoformat(), where],
+        environment=os.environ,
+        stdout=sys.__stdout__.buffer,
+        stderr=sys.__stderr__.buffer,
+    )
 
 
 def _end(*_: object, **__: object) -> None:
@@ -45,7 +51,3 @@ def main() -> None:
     engine = open_database(url)
     retrain(engine, registry, Path(home), now=datetime.fromisoformat(now), learn=learn)
     engine.dispose()
-
-
-if __name__ == "__main__":
-    main()

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import httpx
 
+from support.warm import Forked, Warm
+
 __all__ = ["REACHABLE", "Server", "free_port", "serving", "start"]
 
-# `clv serve`, in which unpickling anything ends the process: serving must not need it. Nor is there
-# anything of what trains.
-_SERVE = """
+# Unpickling anything ends the process: serving must not need it. Nor is there anything of what
+# trains.
+_GUARDED = """
 import os, sys
 class Absent:
     def find_spec(name, path=None, target=None):
@@ -30,10 +32,44 @@ def refuse(event, arguments):
         print("unpickled", *arguments, file=sys.stderr, flush=True)
         os._exit(70)
 sys.addaudithook(refuse)
+"""
+
+_SERVE = """
+import sys
 sys.argv[0] = "clv"
 from clv.cli import main
 main()
 """
+
+# A server that ends well ends here: to take apart all that was imported costs a second. Whether
+# that works, servers that started cold tell.
+_SERVE_AND_LEAVE = """
+import atexit, os, sys, threading
+from clv.cli import main
+try:
+    main()
+except SystemExit as end:
+    if end.code:
+        raise
+threading._shutdown()
+atexit._run_exitfuncs()
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(0)
+"""
+
+# What a server has imported once it has answered a few requests.
+_WARM = Warm(
+    _GUARDED
+    + """
+import alembic.migration, anyio._backends._asyncio, duckdb, mlflow, plotly.graph_objects, plotly.io
+import mlflow.store.model_registry.sqlalchemy_store, mlflow.store.tracking.sqlalchemy_store
+import plotly.offline, psycopg, pythonjsonlogger.json, uvicorn.lifespan.on, uvicorn.loops.auto
+import uvloop
+import clv.cli, clv.registry.library, clv.service.app, clv.service.listening
+import clv.service.protocol, clv.service.server
+"""
+)
 
 
 #: As `prelude`: tests bind to loopback, and this service believes that others can reach it.
@@ -55,7 +91,7 @@ class Server:
     """A running server."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: "subprocess.Popen[bytes] | Forked"
     output: Path
 
     def client(self) -> httpx.Client:
@@ -88,10 +124,12 @@ def start(
     environment: dict[str, str] | None = None,
     prelude: str = "",
     looked: bool = True,
+    cold: bool = False,
 ) -> Server:
     """Serve `home`; the server is up and, if `looked`, has looked at a registry that answers.
 
-    `prelude` is Python that its process runs first.
+    `prelude` is Python that its process runs before it serves; if `cold`, also before it imports
+    anything.
     """
     port = port or free_port()
     output = Path(tempfile.mkdtemp(prefix="clv-server-")) / "log"
@@ -102,13 +140,24 @@ def start(
         "CLV_POLL_INTERVAL_S": "0.2",
         **(environment or {}),
     }
+    serve = ["serve", "--port", str(port), *arguments]
+    process: subprocess.Popen[bytes] | Forked
     with output.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", prelude + _SERVE, "serve", "--port", str(port), *arguments],
-            env=variables,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        if cold or not _WARM.suits(variables):
+            process = subprocess.Popen(
+                [sys.executable, "-c", prelude + _GUARDED + _SERVE, *serve],
+                env=variables,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        else:
+            process = _WARM.start(
+                prelude + _SERVE_AND_LEAVE,
+                ["clv", *serve],
+                environment=variables,
+                stdout=log,
+                stderr=log,
+            )
     server = Server(f"http://127.0.0.1:{port}", process, output)
     try:
         _wait(server, looked=looked)
@@ -127,6 +176,7 @@ def serving(
     environment: dict[str, str] | None = None,
     prelude: str = "",
     looked: bool = True,
+    cold: bool = False,
 ) -> Iterator[Server]:
     """Serve `home` until the block ends, and well."""
     server = start(
@@ -136,6 +186,7 @@ def serving(
         environment=environment,
         prelude=prelude,
         looked=looked,
+        cold=cold,
     )
     try:
         yield server

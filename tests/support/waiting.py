@@ -9,7 +9,7 @@ __all__ = ["PAUSE", "until"]
 PAUSE = threading.Event()
 
 
-def until(holds: Callable[[], bool], *, minutes: float = 0.5) -> None:
+def until(holds: Callable[[], bool], *, minutes: float = 2) -> None:
     """Return once it holds; so many minutes of answers to the contrary are a failure."""
     for _ in range(int(minutes * 1_200)):
         if holds():
