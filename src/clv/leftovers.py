@@ -17,6 +17,8 @@ __all__ = ["claim", "new_name", "sweep"]
 # Earlier versions, which locked nothing, took 16 digits: theirs are not recognised.
 _RANDOM_BYTES = 10
 _MOUNTS = Path("/proc/self/mountinfo")
+# What SQLite keeps beside a database that it writes, as for a backup.
+_BESIDE = ("-journal", "-wal", "-shm")
 #: File systems of one machine alone.
 _LOCAL = frozenset({"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"})
 
@@ -66,6 +68,9 @@ def _remove_if_left(left: str, target: Path) -> None:
         # It may have become the output meanwhile.
         if os.path.samestat(found, os.stat(left, follow_symlinks=False)):  # noqa: PTH116
             os.unlink(left)  # noqa: PTH108
+            for beside in _BESIDE:
+                with suppress(FileNotFoundError):
+                    os.unlink(left + beside)  # noqa: PTH108
     finally:
         os.close(opened)
 

@@ -12,6 +12,10 @@ from clv.service.anonymous import AnonymousAccess
 from clv.service.middleware import Gate
 
 
+async def known() -> None:
+    """The models are known already."""
+
+
 async def never(scope: Scope, receive: Receive, send: Send) -> None:
     raise AssertionError("nothing passes a gate that failed")
 
@@ -31,7 +35,7 @@ def test_what_fails_within_the_gate_is_a_problem_like_any_and_is_logged(
 ) -> None:
     counted: list[tuple[Any, ...]] = []
     metrics = SimpleNamespace(answered=lambda *what: counted.append(what))
-    worker = SimpleNamespace(keyring=Broken(), metrics=metrics)
+    worker = SimpleNamespace(keyring=Broken(), metrics=metrics, knows_models=known)
     gate = Gate(never, {}, access_log=False, anonymous=AnonymousAccess(True, False, ()))
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:

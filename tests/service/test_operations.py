@@ -331,6 +331,7 @@ def test_whichever_worker_is_asked_the_metrics_are_those_of_all(
     ):
         predicted, asked, workers = [], 0, set()
         until(lambda: value(scrape(client)[1], "clv_model_workers") == 2, "two workers")
+        until(lambda: value(scrape(client)[1], "clv_warnings") == 0, "both asked the registry")
         for k in itertools.count():
             body = PASSENGER | {"frequency_7": 1 + k % 9, "monetary_7": 5.0 * (1 + k % 9) ** 2}
             answer = client.post("/api/predict", json=body)

@@ -151,12 +151,14 @@ def test_importing_mlflow_takes_nothing_from_the_time_that_the_registry_has_to_a
     async def settle() -> None:
         models = SimpleNamespace(wait=lambda _: done.append("waited"), current=lambda: None)
         settled = asyncio.Event()
-        worker = SimpleNamespace(models=models, settled=settled, warnings=list)
+        worker = SimpleNamespace(
+            models=models, settled=settled, warnings=list, pulse=lambda: done.append("counted")
+        )
         await _settle(cast("Worker", worker))
         assert settled.is_set()
 
     asyncio.run(settle())
-    assert done == ["imported", "waited", "kept"]
+    assert done == ["imported", "waited", "counted", "kept"]
 
 
 # Says on which path anything was imported.
@@ -173,8 +175,14 @@ Gate.__call__ = answer
 """
 
 
-def test_what_a_prediction_needs_is_imported_before_anybody_asks(trained_home: Path) -> None:
-    with serving(trained_home, prelude=SAYS_IMPORTS) as server, server.client() as client:
+def test_what_a_prediction_needs_is_imported_before_anybody_asks(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    database = f"sqlite:///{tmp_path / 'tracking.sqlite'}"
+    with (
+        serving(trained_home, database_url=database, prelude=SAYS_IMPORTS, cold=True) as server,
+        server.client() as client,
+    ):
         assert client.post("/api/predict", json=PASSENGER).status_code == 200
         batch = client.post("/api/predict/batch", json={"passengers": [PASSENGER]})
         assert batch.status_code == 200

@@ -169,6 +169,7 @@ async def _settle(worker: Worker) -> None:
         _log.warning("Started without a model: %s", error)
     for warning in worker.warnings():
         _log.warning("%s", warning)
+    worker.pulse()
     _keep_what_is_there()
 
 
