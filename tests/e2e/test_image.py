@@ -144,6 +144,7 @@ def test_an_image_that_is_only_run_reveals_nothing_without_a_key(
             answer = httpx.request(method, f"{url}{path}")
             assert answer.status_code == 403
             assert "clv keys create" in answer.json()["detail"]
+        until(lambda: "has not answered" not in httpx.get(f"{url}/ready").text, log)
         warnings = httpx.get(f"{url}/ready").json()["warnings"]
         assert [one for one in warnings if "No API key exists" in one], warnings
         # Nothing else but what the machine that runs it allows.
