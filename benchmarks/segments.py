@@ -73,7 +73,8 @@ def measured(server: Server, file: Path) -> Iterator[float]:
 
         yield median_of(ask)
     with chromium() as browser:
-        page = browser.new_page()
+        # As high as the page: a picture is drawn when it comes near what is seen.
+        page = browser.new_page(viewport={"width": 1280, "height": 6_000})
         page.goto(f"{server.address}/")
         page.set_input_files("#list", file)
         yield median_of(lambda: judge(page))
