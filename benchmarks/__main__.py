@@ -133,7 +133,10 @@ def main() -> None:
     """Measure everything, or a part: speed, engines, spark, reality, start; huge is in no other."""
     only = sys.argv[1:]
     with tempfile.TemporaryDirectory() as temporary:
-        made = list(PARTS[" ".join(only)](Path(temporary)))
+        made = []
+        for section in PARTS[" ".join(only)](Path(temporary)):
+            print(section, flush=True)  # not lost if a later one fails
+            made.append(section)
     found = {_title(section): section for section in made}
     before = {_title(f"## {one}"): f"## {one}" for one in DOCUMENT.read_text().split("\n## ")[1:]}
     # What takes the better part of an hour, or was not asked for, stays as it was measured last.
