@@ -107,6 +107,13 @@ def test_a_model_is_trained_straight_from_a_ride_log(clv_in, quickly, sample, tm
     assert len(report["cohorts"]) > 0  # the log has dates, so younger cohorts were predicted
     assert not list((tmp_path / "home").glob(".rides-*"))
 
+    # There are no outcomes yet; the log itself is no table to train on again.
+    again = clv_in("retrain", "--json", home=tmp_path / "home")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["decision"] == "nothing to do"
+    assert "Training on tracked requests only. Column 'recency_7'" in again.err
+    assert "make its table with `clv features`" in again.err
+
 
 @pytest.mark.parametrize(
     ("arguments", "says"),

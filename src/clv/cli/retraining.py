@@ -19,7 +19,7 @@ from clv.cli.show import JsonOption, Stages, note, print_json, say
 from clv.cli.training import require_training_libraries
 from clv.cli.user import user
 from clv.clock import utc_now
-from clv.errors import BundleError
+from clv.errors import BundleError, DataError
 from clv.window import DEFAULT_TABLE, Window
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def retrain(
 def _source(
     data: str | None, table_name: str, registry: "Registry", numbers: "NumberFormat"
 ) -> "History | None":
-    """What is learnt from besides: as said, or what the champion learnt from."""
+    """Further history: the one given, or that of the champion if it can be read again."""
     from clv.bundle import Manifest
     from clv.data.checks import read_history
     from clv.data.sources import open_source
@@ -115,5 +115,13 @@ def _source(
             return None
         location = known.source
     note(f"Reading {location}")
-    with open_source(location, table_name, numbers=numbers) as source:
-        return read_history(source, Window())
+    try:
+        with open_source(location, table_name, numbers=numbers) as source:
+            return read_history(source, Window())
+    except DataError as error:
+        if data is not None:
+            raise
+        # The champion was trained on it another way, as on a ride log.
+        note(f"Training on tracked requests only. {error}")
+        note("If it is a ride log, make its table with `clv features` and give that with --data.")
+        return None
