@@ -48,7 +48,12 @@ def start(home: Path) -> str:
     The round before the first is not counted: it brings the libraries into the file cache and
     keeps the champion's bundle for a restart.
     """
-    variables = {**os.environ, "CLV_HOME": str(home), "CLV_LOG_LEVEL": "WARNING"}
+    variables = {
+        **os.environ,
+        "CLV_HOME": str(home),
+        "CLV_DATABASE_URL": f"sqlite:///{home / 'start.sqlite'}",  # of its own: without keys
+        "CLV_LOG_LEVEL": "WARNING",
+    }
     variables.pop("MLFLOW_TRACKING_URI", None)
     taken: dict[str, list[Taken]] = {name: [] for name in _PROMISED}
     for counted in (False, *[True] * ROUNDS):
