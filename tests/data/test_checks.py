@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class InMemorySource:
     batch_rows: int = 64
     numbers: NumberFormat = NumberFormat()  # noqa: RUF009
     findings: Sequence[Finding] = ()
+    repeated: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:

@@ -6,7 +6,7 @@ import os
 import resource
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,6 +55,7 @@ class InMemorySource:
     read: list[int] = field(default_factory=list)
     numbers: NumberFormat = NumberFormat()  # noqa: RUF009
     findings: Sequence[Finding] = ()
+    repeated: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def texts(self, columns: Sequence[str]) -> list[str]:
         return [name for name in columns if pa.types.is_string(self.table.schema.field(name).type)]

@@ -283,7 +283,7 @@ def settled(source: Source, names: ColumnNames) -> tuple[ColumnNames, list[Findi
     DataError
         If a column could be read in two ways, is written in two, or has the name of another.
     """
-    require_once(source.name, getattr(source, "repeated", {}), names.all())
+    require_once(source.name, source.repeated, names.all())
     notations, findings = notations_of(source, names.numbers)
     return replace(names, notations=notations), findings
 

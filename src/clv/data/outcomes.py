@@ -102,7 +102,7 @@ def read_outcomes(
     }
     require_distinct(source.name, {kind: name for kind, name in named.items() if name})
     used = [identity, spend, *filter(None, optional.values())]
-    require_once(source.name, getattr(source, "repeated", {}), used)
+    require_once(source.name, source.repeated, used)
     notations, found_first = notations_of(source, [spend, *filter(None, [optional["rides"]])])
     tally.known += found_first
     first_row = 0

@@ -93,7 +93,7 @@ def preview(
         notations: Mapping[str, Notation] = {}
         findings, problem = list(source.findings), None
         try:
-            require_once(source.name, getattr(source, "repeated", {}), matched.values())
+            require_once(source.name, source.repeated, matched.values())
             wanted = [column for name, column in matched.items() if column and name != ID_NAMES[0]]
             notations, findings = notations_of(source, list(dict.fromkeys(wanted)))
         except DataError as error:

@@ -123,8 +123,7 @@ class _DuckDB:
         is_text = source.file is not None and source.file.name.lower().endswith(
             (*TEXT_FILES, *WORKBOOKS)
         )
-        repeated = getattr(source, "repeated", {})
-        return Opened(source.name, view, types, is_text, source.findings, repeated)
+        return Opened(source.name, view, types, is_text, source.findings, source.repeated)
 
     def view(self, name: str, expression: ibis.Table) -> None:
         self._run(f'CREATE OR REPLACE VIEW "{name}" AS {_sql(expression)}')

@@ -1,8 +1,8 @@
 """Tables of databases, through SQLAlchemy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +31,8 @@ class _SQLSource:
     table: sa.TableClause
     numbers: NumberFormat
     findings: Sequence[Finding] = ()
+    #: A database has each name once in a table.
+    repeated: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def count(self) -> int:
         try:

@@ -49,6 +49,10 @@ class Source(Protocol):
     def findings(self) -> Sequence[Finding]:
         """What was done to read it: another encoding, lines above the header, a sheet."""
 
+    @property
+    def repeated(self) -> Mapping[str, Sequence[int]]:
+        """Names that several columns have, with their positions from 1."""
+
     def count(self) -> int:
         """Rows in the table."""
 
