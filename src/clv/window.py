@@ -80,47 +80,30 @@ class Window:
     def features(self) -> tuple[Column, Column, Column]:
         """The three feature columns, in the order of `FEATURES`."""
         days = self.observation_days
-        return (
-            Column(
-                (f"recency_{days}",),
-                0,
-                days,
-                True,
-                "day of the last ride, counted from registration",
-            ),
-            Column(
-                (f"frequency_{days}",), 0, MAX_FREQUENCY, True, f"rides in the first {days} days"
-            ),
-            Column(
-                (f"monetary_value_{days}", f"monetary_{days}"),
-                0,
-                MAX_MONETARY,
-                False,
-                f"money spent in the first {days} days",
-            ),
-        )
+        meaning = "day of the last ride, counted from registration"
+        return (Column((f"recency_{days}",), 0, days, True, meaning), _rides(days), _money(days))
 
     @property
     def outcome(self) -> Column:
         """Money spent from registration to the horizon; it contains the observation window."""
-        days = self.horizon_days
-        return Column(
-            (f"monetary_value_{days}", f"monetary_{days}"),
-            0,
-            MAX_MONETARY,
-            False,
-            f"money spent in the first {days} days",
-        )
+        return _money(self.horizon_days)
 
     @property
     def rides_due(self) -> Column:
         """Rides from registration to the horizon; optional, they tell who returned."""
-        days = self.horizon_days
-        return Column(
-            (f"frequency_{days}",), 0, MAX_FREQUENCY, True, f"rides in the first {days} days"
-        )
+        return _rides(self.horizon_days)
 
     @property
     def prediction(self) -> str:
         """Name of the predicted outcome."""
         return f"monetary_{self.horizon_days}"
+
+
+def _rides(days: int) -> Column:
+    meaning = f"rides in the first {days} days"
+    return Column((f"frequency_{days}",), 0, MAX_FREQUENCY, True, meaning)
+
+
+def _money(days: int) -> Column:
+    names = (f"monetary_value_{days}", f"monetary_{days}")
+    return Column(names, 0, MAX_MONETARY, False, f"money spent in the first {days} days")
